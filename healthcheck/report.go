@@ -1,0 +1,103 @@
+package healthcheck
+
+import "time"
+
+// Status is the tier that people and machines act on.
+type Status int8
+
+const (
+	Unknown   Status = iota - 1 // no evidence yet, or the pool was shut down
+	Healthy                     // serving, nothing to do
+	Degraded                    // serving, but somebody should look
+	Unhealthy                   // cannot serve
+)
+
+// String returns "unknown", "healthy", "degraded" or "unhealthy".
+func (s Status) String() string {
+	switch s {
+	case Healthy:
+		return "healthy"
+	case Degraded:
+		return "degraded"
+	case Unhealthy:
+		return "unhealthy"
+	default:
+		return "unknown"
+	}
+}
+
+// State is where a pool is in its life; its [State.Status] is the tier.
+type State string
+
+// The states of a pool. The transitions between them are data: see transitions.go.
+const (
+	Initializing   State = "initializing"
+	StateHealthy   State = "healthy"
+	StateDegraded  State = "degraded"
+	StateUnhealthy State = "unhealthy"
+	Recovering     State = "recovering"
+	ShuttingDown   State = "shutting_down"
+	Terminated     State = "terminated"
+)
+
+// Cause names what is wrong. The values are the label values of otelpool.health.cause and the names of the runbooks.
+type Cause string
+
+// The causes that a report can name.
+const (
+	CauseLeak                Cause = "leak"
+	CauseNestedAcquire       Cause = "nested_acquire"
+	CauseHeldIdle            Cause = "held_idle"
+	CauseSlowDatabase        Cause = "slow_database"
+	CauseLockContention      Cause = "lock_contention"
+	CauseUndersized          Cause = "undersized"
+	CauseUnreachable         Cause = "unreachable"
+	CauseRejectedCredentials Cause = "rejected_credentials"
+	CauseTooManyConnections  Cause = "too_many_connections"
+	CauseServerStarting      Cause = "server_starting"
+	CauseServerShutdown      Cause = "server_shutdown"
+	CauseReadOnly            Cause = "read_only"
+	CauseSlowConnect         Cause = "slow_connect"
+	CauseProcessStarved      Cause = "process_starved"
+	CauseInsufficientData    Cause = "insufficient_data"
+)
+
+// Finding is one thing that is wrong: what, how we know, and what to do.
+type Finding struct {
+	Cause    Cause    `json:"cause"`
+	Summary  string   `json:"summary"`  // one sentence
+	Evidence []string `json:"evidence"` // the numbers that decided it
+	Advice   string   `json:"advice"`   // the remedy, imperative
+	Runbook  string   `json:"runbook"`  // path of the page below docs/runbooks, e.g. "leak"
+}
+
+// Report is one judgement. It is immutable; a report that is not healthy carries at least one finding, likeliest first.
+type Report struct {
+	Pool     string
+	State    State
+	Status   Status
+	Since    time.Time // when this state was entered
+	At       time.Time // when this judgement was made
+	Findings []Finding
+	Flaps    int // status changes within the last ten minutes
+	Advice   Sizing
+	History  []Change // the last status changes, oldest first, bounded
+}
+
+// Change is one past transition.
+type Change struct {
+	At    time.Time `json:"at"`
+	From  State     `json:"from"`
+	To    State     `json:"to"`
+	Cause Cause     `json:"cause,omitempty"`
+}
+
+// Sizing is the advice on the pool's size from its own traffic.
+type Sizing struct {
+	Known       bool          // false: not enough traffic to say
+	ArrivalRate float64       // λ, acquire attempts per second
+	MeanHold    time.Duration // S
+	Offered     float64       // a = λS, the connections busy on average
+	Recommended int           // the smallest size whose Erlang-C p99 wait meets the target; 0 when growing would not help
+	Why         string        // one sentence
+}

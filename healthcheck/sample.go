@@ -1,0 +1,143 @@
+package healthcheck
+
+import "time"
+
+// Sample is what one tick saw of a pool: the hook's counters and holders, and one reading of [pgxpool.Pool.Stat].
+// It is immutable once built; the judge compares consecutive samples, so every counter is cumulative since the pool
+// was instrumented. All durations are monotonic-clock differences. The zero Sample is "no evidence".
+//
+// [pgxpool.Pool.Stat]: https://pkg.go.dev/github.com/jackc/pgx/v5/pgxpool#Pool.Stat
+type Sample struct {
+	At   time.Time
+	Late time.Duration // how much later than planned this sample was taken: the process itself was starved
+
+	Pool    PoolCounts
+	Traffic Traffic
+	Connect Connects
+	Holders []Holder // every held connection, oldest first, at most [MaxHolders]
+	Waiters []Waiter // acquires that are waiting now, oldest first, at most [MaxWaiters]
+	Server  *ServerView
+
+	// Full says whether a hook observes the pool. Without it (stat-only mode) only Pool and the parts of Traffic
+	// that pgxpool counts itself are known, and the judge must not read zeros as good news.
+	Full bool
+	// Closed says that the pool was closed or is shutting down.
+	Closed bool
+}
+
+// Bounds of the evidence in one [Sample]: memory stays bounded whatever the pool's size.
+const (
+	MaxHolders = 1024
+	MaxWaiters = 64
+)
+
+// PoolCounts are gauges at the sample's instant, from [pgxpool.Stat]: AcquireAllIdle and the pool's own health check
+// make Used include idle connections for moments, so one sample is never a verdict.
+type PoolCounts struct {
+	Total, Idle, Used, Constructing, Max, MinConns, MinIdle int
+}
+
+// Traffic counts what callers did, cumulatively. Attempts = OK + Timeouts + Canceled + Errors + those still waiting.
+type Traffic struct {
+	OK       int64 // acquires that got a connection
+	Timeouts int64 // acquires whose context deadline passed first
+	Canceled int64 // acquires whose context was cancelled: the caller's choice, no fault of the pool
+	Errors   int64 // acquires that failed for any other reason: connecting failed, a hook refused, the pool was closed
+	Releases int64
+
+	Waiting    int           // acquires in flight now
+	OldestWait time.Duration // age of the oldest of them
+
+	WaitTime  time.Duration // total time spent in acquires that ended
+	HoldTime  time.Duration // total time connections were held, in holds that ended
+	QueryTime time.Duration // the part of HoldTime during which a query was open; the rest the application sat idle on it
+
+	// MinWait and PeakWait are the shortest and longest wait among the acquires that ended since the previous sample,
+	// or 0 when none did (Ended = 0). A minimum above target is a standing queue: a burst always has some quick ones.
+	MinWait, PeakWait time.Duration
+	Ended             int64 // acquires that ended since the previous sample
+
+	LastError     string // text of the last failed acquire, without secrets
+	LastErrorType string // its error.type, see internal/errtype
+	LastErrorAt   time.Time
+}
+
+// Connects counts what the pool did to reach the server, background connects included, cumulatively.
+type Connects struct {
+	Opened   int64
+	Closed   int64
+	Failures int64 // siblings cancelled by pgxpool are not failures and are not counted
+	InFlight int
+
+	ConnectTime time.Duration // total time of successful connects
+	LastTime    time.Duration // duration of the last successful connect
+	LastAt      time.Time     // when the last successful connect ended
+
+	// The last failure; zero when there was none. It stays after a later success: compare LastErrorAt with LastAt.
+	LastError     string // text without secrets
+	LastErrorType string // SQLSTATE or one of the names in internal/errtype
+	LastErrorAt   time.Time
+
+	// Lost counts connections found broken while held or when pinged: the network or the server closed them.
+	Lost int64
+	// LastLostType is the error.type of the last query that lost its connection, when a query saw it.
+	LastLostType string
+	LastLostAt   time.Time
+	// ReadOnly counts statements refused by SQLSTATE 25006 (read_only_sql_transaction).
+	ReadOnly   int64
+	ReadOnlyAt time.Time
+}
+
+// Tier says how strong the evidence is that a held connection has leaked.
+type Tier int8
+
+const (
+	TierNone     Tier = iota // not suspicious
+	TierSlowHold             // held past the threshold, still working
+	TierIdleHeld             // and nothing asked of the server for the threshold: a suspected leak
+	TierOrphaned             // and the context it was acquired with is done: a leak
+)
+
+// Holder is one held connection.
+type Holder struct {
+	Site     string        // where it was taken: "file.go:42 pkg.Func", the application's first frame
+	Group    uint64        // call-site identity for grouping; 0 when stacks are off
+	Age      time.Duration // since it was acquired
+	Idle     time.Duration // since the server last worked for it; 0 while it does
+	Querying bool          // a query is open and the server is working on it
+	InTx     bool          // inside a transaction block, as of its last query
+	Tier     Tier
+	Expected bool // exempted by ExpectLongHold
+	Waiting  bool // the same request (goroutine or context) waits for another connection of this pool: a nested acquire
+	PID      uint32
+	Queries  int64
+}
+
+// Waiter is one acquire that is waiting.
+type Waiter struct {
+	Site string
+	Age  time.Duration
+	Held bool // the same request already holds a connection of this pool: a nested acquire
+}
+
+// ServerView is what the server probe saw of our own backends, on its own connection, while a status was not healthy.
+type ServerView struct {
+	At          time.Time
+	Backends    []Backend // only this process's, matched by PID
+	Connections int       // client backends on the server, everybody's
+	MaxConns    int       // the server's max_connections
+	InRecovery  bool
+	ReadOnly    bool // default_transaction_read_only or in recovery
+}
+
+// Backend is one row of pg_stat_activity about one of our own connections.
+type Backend struct {
+	PID           uint32
+	State         string // active, idle, idle in transaction, …
+	WaitEventType string // Lock, Client, IO, …
+	WaitEvent     string
+	BlockedBy     []uint32 // pg_blocking_pids
+	BlockedByOurs bool     // whether all blockers are connections of this pool
+	StateFor      time.Duration
+	QueryFor      time.Duration
+}

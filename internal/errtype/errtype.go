@@ -1,0 +1,97 @@
+// Package errtype names errors for the error.type attribute: few values, each stable, none with a secret in it.
+//
+// A PostgreSQL error is named by its SQLSTATE, as the OpenTelemetry conventions for databases ask; everything else by
+// one of the constants here. The same names tell the judge why a database cannot be reached.
+package errtype
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"syscall"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/puddle/v2"
+)
+
+// Names for errors that did not come from PostgreSQL itself.
+const (
+	Timeout    = "timeout"            // a deadline passed
+	Canceled   = "canceled"           // the caller gave up
+	PoolClosed = "pool_closed"        // the pool was closed
+	Refused    = "connection_refused" // nothing listens there
+	Reset      = "connection_reset"   // the peer or the network cut the connection
+	DNS        = "dns"                // the host name did not resolve
+	TLS        = "tls"                // the handshake or the certificate failed
+	Network    = "network"            // any other network error
+	Other      = "_OTHER"             // the conventions' fallback
+)
+
+// Of returns the name of err, or "" for nil. It looks through wrapped errors and allocates nothing for common ones.
+func Of(err error) string {
+	if err == nil {
+		return ""
+	}
+	var pgErr *pgconn.PgError
+	if errors.As(err, &pgErr) && validSQLState(pgErr.Code) {
+		return pgErr.Code
+	}
+	switch {
+	case errors.Is(err, puddle.ErrClosedPool):
+		return PoolClosed
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded):
+		return Timeout
+	case errors.Is(err, context.Canceled):
+		return Canceled
+	}
+	return network(err)
+}
+
+func network(err error) string {
+	var dns *net.DNSError
+	var netErr net.Error
+	switch {
+	case errors.As(err, &dns):
+		return DNS
+	case isTLS(err):
+		return TLS
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return Refused
+	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE),
+		errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, net.ErrClosed):
+		return Reset
+	case errors.As(err, &netErr):
+		if netErr.Timeout() {
+			return Timeout
+		}
+		return Network
+	}
+	return Other
+}
+
+func isTLS(err error) bool {
+	var header tls.RecordHeaderError
+	var alert tls.AlertError
+	var cert *tls.CertificateVerificationError
+	var unknown x509.UnknownAuthorityError
+	var host x509.HostnameError
+	return errors.As(err, &header) || errors.As(err, &alert) || errors.As(err, &cert) ||
+		errors.As(err, &unknown) || errors.As(err, &host)
+}
+
+// validSQLState guards the label's cardinality: five capital letters or digits, as PostgreSQL defines them.
+func validSQLState(code string) bool {
+	if len(code) != 5 {
+		return false
+	}
+	for _, c := range []byte(code) {
+		if (c < '0' || c > '9') && (c < 'A' || c > 'Z') {
+			return false
+		}
+	}
+	return true
+}
