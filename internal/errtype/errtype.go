@@ -28,6 +28,7 @@ const (
 	DNS        = "dns"                // the host name did not resolve
 	TLS        = "tls"                // the handshake or the certificate failed
 	Network    = "network"            // any other network error
+	ReadOnly   = "25006"              // SQLSTATE read_only_sql_transaction
 	Other      = "_OTHER"             // the conventions' fallback
 )
 

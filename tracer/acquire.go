@@ -1,0 +1,132 @@
+package tracer
+
+import (
+	"context"
+	"sync/atomic"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/otelpool/pgx/internal/errtype"
+)
+
+// acquire is one call of Pool.Acquire, and after it succeeded the hold of its connection. It is the context that pgx
+// carries from TraceAcquireStart to TraceAcquireEnd: the one allocation of a cycle.
+//
+// Each part is written by one party before it is handed on by an atomic operation, and constant after.
+type acquire struct {
+	// Written before it joins the ring of waiters.
+	context.Context // the caller's
+	owner           *Tracer
+	start           int64
+	site            *site   // nil without stacks
+	goroutine       uintptr // identity of the calling goroutine while it lives; 0 where unknown
+	waiter          int32   // place in the ring
+
+	// Written before it is published as the holder of its connection, or joins the ended ones.
+	held    int64   // when the connection was obtained, or the acquire failed
+	failure *string // error.type of a failed one
+
+	// Written by the holder, read by anybody.
+	activity activity
+	suspect  suspicion
+
+	// Written before it joins the ended ones.
+	use   int64
+	next  *acquire
+	depth int32
+
+	waitCounted atomic.Bool
+}
+
+// acquireKey finds the acquire of one tracer among the values of a context.
+type acquireKey struct{ owner *Tracer }
+
+// Value makes the acquire visible to connects made on its behalf.
+func (a *acquire) Value(key any) any {
+	if k, ok := key.(acquireKey); ok && k.owner == a.owner {
+		return a
+	}
+	return a.Context.Value(key)
+}
+
+// TraceAcquireStart notes the caller, its stack and the time. The returned context is the caller's with one value more.
+func (t *Tracer) TraceAcquireStart(ctx context.Context, pool *pgxpool.Pool, _ pgxpool.TraceAcquireStartData) context.Context {
+	if !t.observes(pool) {
+		return ctx
+	}
+	a := &acquire{Context: ctx, owner: t}
+	a.site, a.goroutine = t.sites.caller(t.opts.StackDepth)
+	a.start = t.now()
+	t.waiters.add(a, t.counters.started.Add(1))
+	return a
+}
+
+// TraceAcquireEnd counts the outcome and, on success, enters the connection into the table of held ones.
+func (t *Tracer) TraceAcquireEnd(ctx context.Context, pool *pgxpool.Pool, data pgxpool.TraceAcquireEndData) {
+	if !t.observes(pool) {
+		return
+	}
+	a := t.acquireFrom(ctx)
+	t.waiters.remove(a)
+	a.held = t.now()
+	if data.Err != nil || data.Conn == nil {
+		t.acquireFailed(a, data.Err)
+		return
+	}
+	t.hold(data.Conn, a)
+	t.counters.acquired()
+}
+
+// acquireFrom finds what TraceAcquireStart returned. A tracer further out may have wrapped it; one that dropped it, and
+// every value of the caller with it, costs this acquire its wait time but never the count.
+func (t *Tracer) acquireFrom(ctx context.Context) *acquire {
+	if a, ok := ctx.(*acquire); ok && a.owner == t {
+		return a
+	}
+	if a, ok := ctx.Value(acquireKey{t}).(*acquire); ok {
+		return a
+	}
+	return &acquire{Context: ctx, owner: t, start: t.now(), waiter: notWaiting}
+}
+
+func (t *Tracer) acquireFailed(a *acquire, err error) {
+	kind := errtype.Of(err)
+	switch kind {
+	case errtype.Timeout:
+		t.counters.timeouts.Add(1)
+	case errtype.Canceled:
+		t.counters.canceled.Add(1)
+	default:
+		t.counters.errors.Add(1)
+	}
+	if kind != errtype.Canceled { // the caller's own choice is no fault of the pool
+		t.faults.acquire.note(a.held, kind, err)
+	}
+	a.failure = &kind
+	t.end(a)
+}
+
+// hold publishes a as the holder of conn. The caller owns conn at this moment.
+func (t *Tracer) hold(conn *pgx.Conn, a *acquire) {
+	s := t.slotOf(conn)
+	if previous := s.hold.Swap(a); previous != nil {
+		// Only a release that never reached us can leave one behind.
+		t.counters.lost(previous)
+	}
+	if !s.listed.Load() {
+		t.slots.list(s)
+	}
+}
+
+// activity is what a hold has done with its connection so far.
+type activity struct {
+	open      atomic.Int32 // queries, batches, copies begun and not ended; they nest
+	openSince atomic.Int64 // when open left 0
+	last      atomic.Int64 // when a query last began or ended; 0 if never
+	queryTime atomic.Int64 // nanoseconds with open > 0, ended spans only
+	queries   atomic.Int64
+	tx        atomic.Int32           // transaction status byte as of the last query
+	operation atomic.Pointer[string] // keyword of the last statement
+	text      atomic.Pointer[string] // its text, by option
+}

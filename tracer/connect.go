@@ -1,0 +1,114 @@
+package tracer
+
+import (
+	"context"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/otelpool/pgx/internal/errtype"
+)
+
+// connecting is one attempt to connect, carried from TraceConnectStart to TraceConnectEnd.
+type connecting struct {
+	start int64
+	wire  *wire
+}
+
+type connectKey struct{ owner *Tracer }
+
+// TraceConnectStart notes the time. It also has the connection's reads watched (see wire): pgx hands its own copy of the
+// configuration to the tracer before it is used, so nobody else's is changed.
+func (t *Tracer) TraceConnectStart(ctx context.Context, data pgx.TraceConnectStartData) context.Context {
+	c := &connecting{start: t.now(), wire: &wire{owner: t}}
+	if data.ConnConfig != nil {
+		data.ConnConfig.BuildFrontend = c.wire.watch(data.ConnConfig.BuildFrontend)
+	}
+	t.counters.connecting.Add(1)
+	return context.WithValue(ctx, connectKey{t}, c)
+}
+
+// TraceConnectEnd counts the outcome. It is the only place where the failures of the pool's background connects show.
+func (t *Tracer) TraceConnectEnd(ctx context.Context, data pgx.TraceConnectEndData) {
+	now := t.now()
+	c, _ := ctx.Value(connectKey{t}).(*connecting)
+	if c == nil {
+		c = &connecting{start: now}
+	} else {
+		t.counters.connecting.Add(-1)
+	}
+	if data.Err != nil || data.Conn == nil {
+		t.connectFailed(now, data.Err)
+		return
+	}
+	t.newSlot(data.Conn, c.wire)
+	took := now - c.start
+	t.counters.opened.Add(1)
+	t.counters.createTime.Add(took)
+	t.counters.lastCreate.Store(took)
+	t.counters.lastOpenedAt.Store(now)
+	t.creates.push(create{ctx, took})
+}
+
+// connectFailed notes a failed attempt. When one of several background connects fails, pgxpool cancels its siblings:
+// that is no failure of theirs.
+func (t *Tracer) connectFailed(now int64, err error) {
+	kind := errtype.Of(err)
+	if kind == errtype.Canceled {
+		return
+	}
+	t.faults.connect.note(now, kind, err)
+	t.faults.countConnect(kind)
+}
+
+// WrapBeforeConnect returns next with its failures noted: pgxpool fires no connect event for them. A nil next stays nil.
+func (t *Tracer) WrapBeforeConnect(next func(context.Context, *pgx.ConnConfig) error) func(context.Context, *pgx.ConnConfig) error {
+	if next == nil {
+		return nil
+	}
+	return func(ctx context.Context, config *pgx.ConnConfig) error {
+		err := next(ctx, config)
+		if err != nil {
+			t.connectFailed(t.now(), err)
+		}
+		return err
+	}
+}
+
+// WrapBeforeClose returns a BeforeClose hook that counts the close and then calls next, which may be nil.
+func (t *Tracer) WrapBeforeClose(next func(*pgx.Conn)) func(*pgx.Conn) {
+	return func(conn *pgx.Conn) {
+		t.counters.closed[reasonIndex(t.whyClosed(conn))].Add(1)
+		if next != nil {
+			next(conn)
+		}
+	}
+}
+
+// whyClosed says why the pool is about to close conn, which it owns at this moment.
+func (t *Tracer) whyClosed(conn *pgx.Conn) Reason {
+	s := slotIn(conn, t)
+	if s == nil {
+		return ReasonDiscarded
+	}
+	if foretold := s.reason.Load(); foretold != nil {
+		return *foretold
+	}
+	now := t.now()
+	lifetime, idle := t.maxLifetime.Load(), t.maxIdleTime.Load()
+	switch {
+	case conn.IsClosed():
+		return ReasonBroken
+	case lifetime > 0 && now-s.connected >= lifetime:
+		return ReasonLifetime
+	case idle > 0 && now-max(s.connected, s.released.Load()) >= idle:
+		return ReasonIdle
+	}
+	return ReasonDiscarded
+}
+
+// SetLimits tells the tracer the pool's MaxConnLifetime and MaxConnIdleTime, by which it explains closes.
+func (t *Tracer) SetLimits(maxLifetime, maxIdleTime time.Duration) {
+	t.maxLifetime.Store(int64(maxLifetime))
+	t.maxIdleTime.Store(int64(maxIdleTime))
+}

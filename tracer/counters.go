@@ -1,0 +1,111 @@
+package tracer
+
+import (
+	"math"
+	"sync/atomic"
+	"time"
+)
+
+// noWait is the shortest wait of a tick in which no acquire ended.
+const noWait = math.MaxInt64
+
+// counters are what the hooks count. What callers count on every cycle stands apart from what a flush adds up.
+type counters struct {
+	started atomic.Int64 // also the ticket of the ring of waiters
+	ok      atomic.Int64
+	maxHeld atomic.Int64 // most connections held at once
+	_       [40]byte     // acquirers and releasers use different cache lines
+
+	releases atomic.Int64
+	doomed   [len(Reasons)]atomic.Int64 // releases by foretold reason
+	_        [8]byte
+
+	timeouts, canceled, errors atomic.Int64
+	unpaired                   atomic.Int64
+	hijacked                   atomic.Int64
+
+	// Of acquires and holds that were accounted for.
+	waitTime, useTime, queryTime atomic.Int64
+	ended                        atomic.Int64
+	minWait                      atomic.Int64 // since the last sweep; noWait if none
+	peakWait                     atomic.Int64 // since the last sweep
+	maxWait                      atomic.Int64 // ever
+
+	opened, connecting     atomic.Int64
+	createTime, lastCreate atomic.Int64
+	lastOpenedAt           atomic.Int64
+	closed                 [len(Reasons)]atomic.Int64
+}
+
+func (c *counters) acquired() {
+	held := c.ok.Add(1) - c.releases.Load() - c.hijacked.Load()
+	raise(&c.maxHeld, held)
+}
+
+// lost accounts for a hold that was overwritten: the connection left the pool's books without a release.
+func (c *counters) lost(a *acquire) {
+	if !a.suspect.hijacked.Load() {
+		c.hijacked.Add(1)
+	}
+}
+
+func raise(peak *atomic.Int64, v int64) {
+	for old := peak.Load(); v > old; old = peak.Load() {
+		if peak.CompareAndSwap(old, v) {
+			return
+		}
+	}
+}
+
+func lower(least *atomic.Int64, v int64) {
+	for old := least.Load(); v < old; old = least.Load() {
+		if least.CompareAndSwap(old, v) {
+			return
+		}
+	}
+}
+
+// Counters are what happened since the tracer was made. Acquires = Releases + held + Hijacked whenever the pool is at
+// rest; Started = OK + Timeouts + Canceled + Errors + Waiting always.
+type Counters struct {
+	Started, OK, Timeouts, Canceled, Errors int64
+	Waiting                                 int64 // acquires in flight
+
+	Releases int64
+	Doomed   [len(Reasons)]int64 // releases that destroyed their connection, by reason
+	Unpaired int64               // releases without an acquire: AcquireAllIdle, or a second release
+	Hijacked int64               // connections taken out of the pool for good
+
+	WaitTime, UseTime, QueryTime time.Duration // totals of ended acquires and holds
+	MaxWait                      time.Duration // longest wait of all
+	MaxHeld                      int64         // most connections held at once
+
+	Opened, Connecting int64
+	CreateTime         time.Duration // total of successful connects
+	LastCreate         time.Duration
+	LastOpenedAt       time.Time
+	Closed             [len(Reasons)]int64 // by reason, in the order of Reasons
+}
+
+// Counters reads all counters. What has ended is read before what has started, so Waiting is never negative.
+func (t *Tracer) Counters() Counters {
+	c := &t.counters
+	out := Counters{
+		Timeouts: c.timeouts.Load(), Canceled: c.canceled.Load(), Errors: c.errors.Load(),
+		Releases: c.releases.Load(), Unpaired: c.unpaired.Load(), Hijacked: c.hijacked.Load(),
+		UseTime: time.Duration(c.useTime.Load()), QueryTime: time.Duration(c.queryTime.Load()),
+		MaxWait: time.Duration(c.maxWait.Load()), MaxHeld: c.maxHeld.Load(),
+		Opened: c.opened.Load(), Connecting: c.connecting.Load(),
+		CreateTime: time.Duration(c.createTime.Load()), LastCreate: time.Duration(c.lastCreate.Load()),
+		LastOpenedAt: t.wall(c.lastOpenedAt.Load()),
+	}
+	out.OK = c.ok.Load()
+	out.WaitTime = time.Duration(c.waitTime.Load())
+	for i := range Reasons {
+		out.Doomed[i] = c.doomed[i].Load()
+		out.Closed[i] = c.closed[i].Load()
+	}
+	out.Started = c.started.Load()
+	out.Waiting = out.Started - out.OK - out.Timeouts - out.Canceled - out.Errors
+	return out
+}

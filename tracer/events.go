@@ -1,0 +1,65 @@
+package tracer
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// EventKind says what an [Event] is about.
+type EventKind string
+
+// What can happen between two sweeps.
+const (
+	EventLeakSuspected  EventKind = "leak.suspected"
+	EventLeakRecovered  EventKind = "leak.recovered"
+	EventConnectionLost EventKind = "connection.lost"
+)
+
+// Event is something that happened between two sweeps and that somebody may want to read about.
+type Event struct {
+	Kind      EventKind
+	At        time.Time
+	Holder    Holder // of leaks
+	PID       uint32 // of lost connections
+	ErrorType string // of lost connections
+}
+
+// maxEvents bounds what is kept between two sweeps; further ones are only counted.
+const maxEvents = 256
+
+type event struct {
+	kind      EventKind
+	at        int64
+	holder    Holder
+	pid       uint32
+	errorType string
+}
+
+type eventQueue struct {
+	mu      sync.Mutex // guards list
+	list    []event
+	dropped atomic.Int64
+}
+
+func (q *eventQueue) push(e event) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if len(q.list) >= maxEvents {
+		q.dropped.Add(1)
+		return
+	}
+	q.list = append(q.list, e)
+}
+
+func (q *eventQueue) drain(t *Tracer) []Event {
+	q.mu.Lock()
+	list := q.list
+	q.list = nil
+	q.mu.Unlock()
+	out := make([]Event, 0, len(list))
+	for _, e := range list {
+		out = append(out, Event{Kind: e.kind, At: t.wall(e.at), Holder: e.holder, PID: e.pid, ErrorType: e.errorType})
+	}
+	return out
+}

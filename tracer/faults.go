@@ -1,0 +1,105 @@
+package tracer
+
+import (
+	"maps"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/otelpool/pgx/internal/errtype"
+	"github.com/otelpool/pgx/internal/redact"
+)
+
+// maxErrorTypes bounds the label values of connect failures; further ones are counted as "_OTHER".
+const maxErrorTypes = 32
+
+// Fault is the last error of one kind. The text has no secret in it; Count is how many there were.
+type Fault struct {
+	Count int64
+	Type  string // see package internal/errtype
+	Text  string
+	At    time.Time
+}
+
+// fault is a Fault that writers replace whole. Errors are rare; nothing here is on the path of success.
+type fault struct {
+	mu    sync.Mutex // guards the rest
+	count int64
+	kind  string
+	text  string
+	at    int64
+}
+
+func (f *fault) note(at int64, kind string, err error) {
+	text := redact.Error(err)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.count++
+	f.kind, f.text, f.at = kind, text, at
+}
+
+func (f *fault) read(t *Tracer) Fault {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return Fault{Count: f.count, Type: f.kind, Text: f.text, At: t.wall(f.at)}
+}
+
+// faults are the errors that tell why a pool is not well.
+type faults struct {
+	acquire  fault // acquires that failed, cancelled ones apart
+	connect  fault // connects that failed, cancelled siblings apart
+	lost     fault // connections that broke under a query
+	readOnly fault // statements refused with read_only_sql_transaction
+
+	mu           sync.Mutex // guards connectTypes
+	connectTypes map[string]int64
+}
+
+func (f *faults) countConnect(kind string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.connectTypes == nil {
+		f.connectTypes = make(map[string]int64)
+	}
+	if _, known := f.connectTypes[kind]; !known && len(f.connectTypes) >= maxErrorTypes {
+		kind = errtype.Other
+	}
+	f.connectTypes[kind]++
+}
+
+// query notes what the error of a query says about the server. The text of query errors may quote data, so only its
+// type is kept.
+func (f *faults) query(at int64, _ *pgx.Conn, err error) {
+	if errtype.Of(err) == errtype.ReadOnly {
+		f.readOnly.note(at, errtype.ReadOnly, nil)
+	}
+}
+
+// connectionLost notes a connection that broke under its query. One that the client itself gave up on, by a deadline or a
+// cancellation, says nothing about the server.
+func (t *Tracer) connectionLost(s *slot, at int64, kind string) {
+	if kind == errtype.Timeout || kind == errtype.Canceled {
+		return
+	}
+	t.faults.lost.note(at, kind, nil)
+	t.events.push(event{kind: EventConnectionLost, at: at, pid: s.pid, errorType: kind})
+}
+
+// Faults are the errors seen since the tracer was made.
+type Faults struct {
+	Acquire, Connect, Lost, ReadOnly Fault
+	ConnectTypes                     map[string]int64 // failed connects by error.type
+}
+
+// Faults reads the last error of each kind.
+func (t *Tracer) Faults() Faults {
+	out := Faults{
+		Acquire: t.faults.acquire.read(t), Connect: t.faults.connect.read(t),
+		Lost: t.faults.lost.read(t), ReadOnly: t.faults.readOnly.read(t),
+	}
+	t.faults.mu.Lock()
+	defer t.faults.mu.Unlock()
+	out.ConnectTypes = maps.Clone(t.faults.connectTypes)
+	return out
+}

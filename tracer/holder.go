@@ -1,0 +1,219 @@
+package tracer
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"time"
+
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/otelpool/pgx/internal/redact"
+)
+
+// Tier says how strong the evidence is that a held connection has leaked. Evidence grows from left to right.
+type Tier int32
+
+// The tiers. Only the last two are reported, and a running query is never a leak.
+const (
+	TierNone     Tier = iota
+	TierSlowHold      // held past the threshold, still working
+	TierIdleHeld      // and nothing asked of the server for the threshold
+	TierOrphaned      // and the context it was acquired with is done
+)
+
+// String returns "", "slow_hold", "idle_held" or "orphaned".
+func (t Tier) String() string {
+	return [...]string{"", "slow_hold", "idle_held", "orphaned"}[t]
+}
+
+// MarshalText makes a Tier its name in JSON.
+func (t Tier) MarshalText() ([]byte, error) { return []byte(t.String()), nil }
+
+// Holder is one connection that is out of the pool, as it was at the moment of the look.
+type Holder struct {
+	PID        uint32        `json:"pid"` // of the server's backend
+	AcquiredAt time.Time     `json:"acquired_at"`
+	Waited     time.Duration `json:"waited_ns"` // how long the acquire took
+	Age        time.Duration `json:"age_ns"`    // since it was acquired
+	Idle       time.Duration `json:"idle_ns"`   // since the server last worked for it; 0 while it does
+	Querying   bool          `json:"querying"`  // somebody is waiting for the server to answer
+	Open       bool          `json:"open"`      // rows, a batch or a copy are not closed yet
+	InTx       bool          `json:"in_transaction"`
+	Queries    int64         `json:"queries"`
+	QueryTime  time.Duration `json:"query_time_ns"`
+	Operation  string        `json:"operation,omitempty"` // keyword of the last statement
+	SQL        string        `json:"sql,omitempty"`       // its text, where that was asked for; never its arguments
+	Tier       Tier          `json:"tier,omitempty"`
+	Expected   string        `json:"expected,omitempty"` // the reason given to ExpectLongHold
+	Blocked    bool          `json:"blocked,omitempty"`  // the same request waits for another connection of this pool
+	Context    string        `json:"context,omitempty"`  // why the context it was acquired with is done
+	TraceID    string        `json:"trace_id,omitempty"`
+	SpanID     string        `json:"span_id,omitempty"`
+	Site       string        `json:"site,omitempty"` // the application's first frame: "file.go:42 pkg.Func"
+	Stack      []Frame       `json:"stack,omitempty"`
+}
+
+// Waiter is one acquire that is waiting.
+type Waiter struct {
+	Age     time.Duration `json:"age_ns"`
+	Holds   bool          `json:"holds,omitempty"` // the same request already holds a connection of this pool
+	TraceID string        `json:"trace_id,omitempty"`
+	Site    string        `json:"site,omitempty"`
+	Stack   []Frame       `json:"stack,omitempty"`
+}
+
+// Holders returns every connection that is out of the pool now, oldest first. It touches no connection and blocks no
+// acquire. Hijacked connections belong to whoever hijacked them and are not listed.
+func (t *Tracer) Holders() []Holder {
+	held, waiting, now := t.held(), t.waiting(), t.now()
+	nested := findNested(held, waiting)
+	out := make([]Holder, 0, len(held))
+	for _, h := range held {
+		holder := t.glance(h, now, 0)
+		holder.Blocked = nested[h.hold]
+		h.detail(&holder)
+		out = append(out, holder)
+	}
+	return out
+}
+
+// Waiters returns the acquires that are waiting now, oldest first, at most 512.
+func (t *Tracer) Waiters() []Waiter {
+	held, waiting, now := t.held(), t.waiting(), t.now()
+	return describeWaiters(waiting, findNested(held, waiting), now)
+}
+
+func describeWaiters(waiting []*acquire, nested map[*acquire]bool, now int64) []Waiter {
+	out := make([]Waiter, 0, len(waiting))
+	for _, a := range waiting {
+		w := a.site.where()
+		out = append(out, Waiter{
+			Age: time.Duration(max(0, now-a.start)), Holds: nested[a],
+			TraceID: traceID(a.Context), Site: w.name, Stack: w.frames,
+		})
+	}
+	return out
+}
+
+// held lists the holds, oldest first. The hijacked ones have been taken off the list.
+func (t *Tracer) held() []heldSlot {
+	held := t.slots.held(nil)
+	slices.SortFunc(held, func(a, b heldSlot) int { return cmp.Compare(a.hold.held, b.hold.held) })
+	return held
+}
+
+// waiting lists the acquires in flight, oldest first.
+func (t *Tracer) waiting() []*acquire {
+	waiting := t.waiters.list(nil)
+	slices.SortFunc(waiting, func(a, b *acquire) int { return cmp.Compare(a.start, b.start) })
+	return waiting
+}
+
+// glance is what a sweep needs of a hold. Idleness before the instant since does not count towards its tier.
+func (t *Tracer) glance(h heldSlot, now, since int64) Holder {
+	a, act := h.hold, &h.hold.activity
+	idle, querying := h.idle(now)
+	out := Holder{
+		PID: h.slot.pid, AcquiredAt: t.wall(a.held), Waited: time.Duration(a.held - a.start),
+		Age: time.Duration(max(0, now-a.held)), Idle: time.Duration(idle), Querying: querying,
+		Open: act.open.Load() > 0, InTx: inTransaction(act.tx.Load()),
+		Queries: act.queries.Load(), QueryTime: time.Duration(act.total(now)),
+		Expected: expectedLongHold(a.Context),
+		Site:     a.site.where().name,
+	}
+	if p := act.operation.Load(); p != nil {
+		out.Operation = *p
+	}
+	out.Tier = t.tier(a, out, now-since)
+	return out
+}
+
+// detail adds what only a reader wants to know.
+func (h heldSlot) detail(out *Holder) {
+	a := h.hold
+	out.Stack = a.site.where().frames
+	if p := a.activity.text.Load(); p != nil {
+		out.SQL = *p
+	}
+	if a.Err() != nil {
+		out.Context = redact.Error(context.Cause(a.Context))
+	}
+	if sc := trace.SpanContextFromContext(a.Context); sc.IsValid() {
+		out.TraceID, out.SpanID = sc.TraceID().String(), sc.SpanID().String()
+	}
+}
+
+// tier weighs the evidence against one hold, of whose idleness at most grace counts.
+func (t *Tracer) tier(a *acquire, h Holder, grace int64) Tier {
+	threshold := t.opts.LeakThreshold
+	switch {
+	case threshold <= 0 || h.Age < threshold || h.Expected != "":
+		return TierNone
+	case h.Querying || min(h.Idle, time.Duration(grace)) < threshold:
+		return TierSlowHold
+	case a.Err() != nil:
+		return TierOrphaned
+	}
+	return TierIdleHeld
+}
+
+// idle says for how long the server has not worked for this hold. Whether it works is seen on the wire: somebody is
+// blocked reading its answer. Without a watched wire an open query counts as work.
+func (h heldSlot) idle(now int64) (idle int64, querying bool) {
+	last := max(h.hold.held, h.hold.activity.last.Load())
+	if h.slot.wire == nil {
+		if h.hold.activity.open.Load() > 0 {
+			return 0, true
+		}
+	} else {
+		if h.slot.wire.reading.Load() != 0 {
+			return 0, true
+		}
+		last = max(last, h.slot.wire.lastly.Load())
+	}
+	return max(0, now-last), false
+}
+
+// findNested finds the holders that wait for a second connection, and the waiters that hold a first one. It is the same
+// goroutine that does both, or where goroutines cannot be told apart, the same cancellation scope.
+func findNested(held []heldSlot, waiting []*acquire) map[*acquire]bool {
+	if len(waiting) == 0 || len(held) == 0 {
+		return nil
+	}
+	nested := make(map[*acquire]bool)
+	holders := make(map[any][]*acquire, len(held))
+	for _, h := range held {
+		if key := h.hold.request(); key != nil {
+			holders[key] = append(holders[key], h.hold)
+		}
+	}
+	for _, w := range waiting {
+		for _, a := range holders[w.request()] {
+			if w.start >= a.start {
+				nested[w], nested[a] = true, true
+			}
+		}
+	}
+	return nested
+}
+
+// request identifies on whose behalf a connection is acquired; nil if that cannot be told.
+func (a *acquire) request() any {
+	if a.goroutine != 0 {
+		return a.goroutine
+	}
+	if done := a.Done(); done != nil {
+		return done
+	}
+	return nil
+}
+
+func inTransaction(status int32) bool { return status == 'T' || status == 'E' }
+
+func traceID(ctx context.Context) string {
+	if sc := trace.SpanContextFromContext(ctx); sc.IsValid() {
+		return sc.TraceID().String()
+	}
+	return ""
+}

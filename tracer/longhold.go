@@ -1,0 +1,19 @@
+package tracer
+
+import "context"
+
+type longHoldKey struct{}
+
+// ExpectLongHold returns a context for acquires that are meant to last: a LISTEN worker, a batch job, a session-level
+// lock. Connections acquired with it are never suspected of being leaked; why is shown wherever the holder is.
+func ExpectLongHold(ctx context.Context, why string) context.Context {
+	if why == "" {
+		why = "expected"
+	}
+	return context.WithValue(ctx, longHoldKey{}, why)
+}
+
+func expectedLongHold(ctx context.Context) string {
+	why, _ := ctx.Value(longHoldKey{}).(string)
+	return why
+}

@@ -1,0 +1,56 @@
+package tracer
+
+import "strings"
+
+// operations are the keywords by which a statement is known where its text is not wanted: few and without data.
+// They are looked up by pointer so that noting one allocates nothing.
+var operations = [...]string{
+	"SELECT", "INSERT", "UPDATE", "DELETE", "MERGE", "WITH", "VALUES", "CALL", "DO", "EXECUTE",
+	"BEGIN", "START", "COMMIT", "ROLLBACK", "SAVEPOINT", "RELEASE", "SET", "RESET", "SHOW", "DISCARD",
+	"COPY", "BATCH", "LISTEN", "UNLISTEN", "NOTIFY", "LOCK", "FETCH", "DECLARE", "CLOSE", "EXPLAIN",
+	"CREATE", "ALTER", "DROP", "TRUNCATE", "GRANT", "REVOKE", "VACUUM", "ANALYZE", "REFRESH", "REINDEX",
+}
+
+var otherOperation = "OTHER"
+
+// operation returns the keyword that sql begins with, after space and comments: one of operations, or "OTHER".
+func operation(sql string) *string {
+	sql = skipComments(sql)
+	end := 0
+	for end < len(sql) && end < 9 && isLetter(sql[end]) {
+		end++
+	}
+	word := sql[:end]
+	for i := range operations {
+		if strings.EqualFold(operations[i], word) {
+			return &operations[i]
+		}
+	}
+	return &otherOperation
+}
+
+// skipComments drops leading white space, line comments and block comments; PostgreSQL's block comments nest, but one
+// that does is rare enough to be called OTHER.
+func skipComments(sql string) string {
+	for {
+		sql = strings.TrimLeft(sql, " \t\r\n\f(;")
+		switch {
+		case strings.HasPrefix(sql, "--"):
+			end := strings.IndexByte(sql, '\n')
+			if end < 0 {
+				return ""
+			}
+			sql = sql[end+1:]
+		case strings.HasPrefix(sql, "/*"):
+			end := strings.Index(sql, "*/")
+			if end < 0 {
+				return ""
+			}
+			sql = sql[end+2:]
+		default:
+			return sql
+		}
+	}
+}
+
+func isLetter(c byte) bool { return 'a' <= c|0x20 && c|0x20 <= 'z' }

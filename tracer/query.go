@@ -1,0 +1,136 @@
+package tracer
+
+import (
+	"context"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/otelpool/pgx/internal/errtype"
+)
+
+// The query hooks keep the activity of the hold up to date. A connection is used by one goroutine at a time, so each
+// field has one writer; the atomics are for those who read.
+
+// TraceQueryStart notes that a query begins. It returns ctx unchanged.
+func (t *Tracer) TraceQueryStart(ctx context.Context, conn *pgx.Conn, data pgx.TraceQueryStartData) context.Context {
+	t.beginQuery(conn, data.SQL)
+	return ctx
+}
+
+// TraceQueryEnd notes that a query, and the reading of its rows, has ended.
+func (t *Tracer) TraceQueryEnd(_ context.Context, conn *pgx.Conn, data pgx.TraceQueryEndData) {
+	t.endQuery(conn, data.Err)
+}
+
+// TraceBatchStart notes that a batch begins. It returns ctx unchanged.
+func (t *Tracer) TraceBatchStart(ctx context.Context, conn *pgx.Conn, _ pgx.TraceBatchStartData) context.Context {
+	t.beginQuery(conn, "BATCH")
+	return ctx
+}
+
+// TraceBatchQuery notes the failures of single statements; their time is the batch's.
+func (t *Tracer) TraceBatchQuery(_ context.Context, conn *pgx.Conn, data pgx.TraceBatchQueryData) {
+	if data.Err != nil {
+		t.faults.query(t.now(), conn, data.Err)
+	}
+}
+
+// TraceBatchEnd notes that the results of a batch were closed.
+func (t *Tracer) TraceBatchEnd(_ context.Context, conn *pgx.Conn, data pgx.TraceBatchEndData) {
+	t.endQuery(conn, data.Err)
+}
+
+// TraceCopyFromStart notes that a COPY begins. It returns ctx unchanged.
+func (t *Tracer) TraceCopyFromStart(ctx context.Context, conn *pgx.Conn, _ pgx.TraceCopyFromStartData) context.Context {
+	t.beginQuery(conn, "COPY")
+	return ctx
+}
+
+// TraceCopyFromEnd notes that a COPY has ended.
+func (t *Tracer) TraceCopyFromEnd(_ context.Context, conn *pgx.Conn, data pgx.TraceCopyFromEndData) {
+	t.endQuery(conn, data.Err)
+}
+
+// TracePrepareStart notes that a statement is being prepared. It returns ctx unchanged.
+func (t *Tracer) TracePrepareStart(ctx context.Context, conn *pgx.Conn, _ pgx.TracePrepareStartData) context.Context {
+	t.beginQuery(conn, "")
+	return ctx
+}
+
+// TracePrepareEnd notes that a statement has been prepared.
+func (t *Tracer) TracePrepareEnd(_ context.Context, conn *pgx.Conn, data pgx.TracePrepareEndData) {
+	t.endQuery(conn, data.Err)
+}
+
+// beginQuery enters a query. Preparing (sql is "") happens inside queries and is none of its own.
+func (t *Tracer) beginQuery(conn *pgx.Conn, sql string) {
+	s := slotIn(conn, t)
+	if s == nil {
+		return
+	}
+	a := s.hold.Load()
+	if a == nil {
+		return // the pool's own ping, or AfterConnect
+	}
+	act, now := &a.activity, t.now()
+	if act.open.Add(1) == 1 {
+		act.openSince.Store(now)
+	}
+	act.last.Store(now)
+	if sql == "" {
+		return
+	}
+	act.queries.Add(1)
+	act.operation.Store(operation(sql))
+	if t.opts.SQLText {
+		act.text.Store(&sql)
+	}
+}
+
+func (t *Tracer) endQuery(conn *pgx.Conn, err error) {
+	s := slotIn(conn, t)
+	if s == nil {
+		return
+	}
+	now := t.now()
+	if err != nil {
+		t.faults.query(now, conn, err)
+		if conn.IsClosed() {
+			t.connectionLost(s, now, errtype.Of(err))
+		}
+	}
+	if a := s.hold.Load(); a != nil {
+		a.activity.end(now)
+		a.activity.tx.Store(int32(conn.PgConn().TxStatus()))
+	}
+}
+
+// end leaves a query. An end without a begin belongs to a query begun before the hold and is ignored.
+func (act *activity) end(now int64) {
+	act.last.Store(now)
+	switch open := act.open.Load(); open {
+	case 0:
+	case 1:
+		act.queryTime.Add(now - act.openSince.Load())
+		act.open.Store(0)
+	default:
+		act.open.Store(open - 1)
+	}
+}
+
+// close ends what was left open: rows that were not closed before their connection was released.
+func (act *activity) close(now int64) {
+	if act.open.Load() > 0 {
+		act.queryTime.Add(now - act.openSince.Load())
+		act.open.Store(0)
+	}
+}
+
+// total is the time spent in queries up to now, an open one included.
+func (act *activity) total(now int64) int64 {
+	total := act.queryTime.Load()
+	if act.open.Load() > 0 {
+		total += max(0, now-act.openSince.Load())
+	}
+	return total
+}

@@ -1,0 +1,78 @@
+package tracer
+
+import (
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// TraceRelease ends a hold. It runs before the connection is back in the pool, so the next acquire of the same
+// connection cannot overtake it. A release without an acquire (AcquireAllIdle sends them) or a second one is only counted.
+func (t *Tracer) TraceRelease(pool *pgxpool.Pool, data pgxpool.TraceReleaseData) {
+	if !t.observes(pool) {
+		return
+	}
+	s := slotIn(data.Conn, t)
+	if s == nil {
+		t.counters.unpaired.Add(1)
+		return
+	}
+	a := s.hold.Swap(nil)
+	if a == nil {
+		t.counters.unpaired.Add(1)
+		return
+	}
+	now := t.now()
+	a.use = now - a.held
+	a.activity.close(now)
+	if doomed := s.foretell(data.Conn, now); doomed != nil {
+		t.counters.doomed[reasonIndex(*doomed)].Add(1)
+	}
+	t.endSuspicion(s, a, now)
+	t.counters.releases.Add(1)
+	t.end(a)
+}
+
+// Reason says why a connection was closed, or is about to be.
+type Reason string
+
+// The reasons of a close. The first three are certain: pgxpool destroys a connection that comes back in such a state.
+const (
+	ReasonBroken        Reason = "broken"         // it came back closed: an error, a timeout or its holder closed it
+	ReasonBusy          Reason = "busy"           // it came back with a query still running
+	ReasonInTransaction Reason = "in_transaction" // it came back inside a transaction
+	ReasonLifetime      Reason = "lifetime"       // it reached MaxConnLifetime
+	ReasonIdle          Reason = "idle"           // it was idle for MaxConnIdleTime
+	ReasonDiscarded     Reason = "discarded"      // Reset, a closing pool, or a hook that refused it
+)
+
+// Reasons lists every reason, in the order of [Counters.Closed].
+var Reasons = [...]Reason{ReasonBroken, ReasonBusy, ReasonInTransaction, ReasonLifetime, ReasonIdle, ReasonDiscarded}
+
+// reasonIndex finds r in Reasons.
+func reasonIndex(r Reason) int {
+	for i, reason := range Reasons {
+		if reason == r {
+			return i
+		}
+	}
+	return len(Reasons) - 1
+}
+
+// foretell returns the reason for which pgxpool is going to destroy a connection that is being released, nil if it will
+// be kept. It repeats the pool's own test, on the goroutine that owns the connection.
+func (s *slot) foretell(conn *pgx.Conn, now int64) *Reason {
+	s.released.Store(now)
+	var reason *Reason
+	switch {
+	case conn.IsClosed():
+		reason = &Reasons[0]
+	case conn.PgConn().IsBusy():
+		reason = &Reasons[1]
+	case conn.PgConn().TxStatus() != 'I':
+		reason = &Reasons[2]
+	default:
+		return nil
+	}
+	s.reason.Store(reason)
+	return reason
+}

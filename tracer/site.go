@@ -1,0 +1,101 @@
+package tracer
+
+import (
+	"math/bits"
+	"slices"
+	"sync/atomic"
+)
+
+const (
+	// MaxStackDepth is the greatest number of application frames that can be kept.
+	MaxStackDepth = 64
+	// hiddenFrames is how many frames of pgx and of this package may lie between the hook and the application.
+	hiddenFrames = 8
+	// maxSites bounds the call paths remembered for one pool; the table stays at most half full.
+	maxSites    = 256
+	siteBuckets = 2 * maxSites
+)
+
+// site is one call path by which connections are acquired. The addresses are constant; the sums are the pool's business
+// along this path.
+type site struct {
+	hash uint64
+	pcs  []uintptr
+
+	place atomic.Pointer[place] // symbolised on first look
+
+	holds     atomic.Int64
+	useTime   atomic.Int64 // nanoseconds held
+	queryTime atomic.Int64 // the part of it with a query open
+}
+
+func (s *site) released(use, query int64) {
+	s.holds.Add(1)
+	s.useTime.Add(use)
+	s.queryTime.Add(query)
+}
+
+// siteTable interns call paths: open addressing over atomic pointers, filled once, never emptied. A path that finds it
+// full still gets its stack, in a site of its own that the table does not count.
+type siteTable struct {
+	count   atomic.Int32
+	buckets [siteBuckets]atomic.Pointer[site]
+}
+
+// caller returns the call path that leads to the hook, nil at depth 0, and the goroutine it runs on.
+//
+//go:noinline
+func (st *siteTable) caller(depth int) (*site, uintptr) {
+	if depth == 0 {
+		_, g := callers(nil)
+		return nil, g
+	}
+	var buf [MaxStackDepth + hiddenFrames]uintptr
+	n, g := callers(buf[:depth+hiddenFrames])
+	return st.intern(buf[:n]), g
+}
+
+func (st *siteTable) intern(pcs []uintptr) *site {
+	hash := hashPath(pcs)
+	for i := hash; ; i++ {
+		bucket := &st.buckets[i%siteBuckets]
+		s := bucket.Load()
+		if s == nil {
+			s = &site{hash: hash, pcs: slices.Clone(pcs)}
+			if st.count.Add(1) > maxSites {
+				st.count.Add(-1)
+				return s
+			}
+			if bucket.CompareAndSwap(nil, s) {
+				return s
+			}
+			st.count.Add(-1)
+			s = bucket.Load()
+		}
+		if s.hash == hash && slices.Equal(s.pcs, pcs) {
+			return s
+		}
+	}
+}
+
+// hashPath mixes the addresses; one rotation, one xor and one addition a frame, and a multiplication at the end.
+func hashPath(pcs []uintptr) uint64 {
+	h := uint64(len(pcs))
+	for _, pc := range pcs {
+		h = bits.RotateLeft64(h, 9) + (h ^ uint64(pc))
+	}
+	h ^= h >> 29
+	h *= 0x9e3779b97f4a7c15
+	return h ^ h>>32
+}
+
+// list returns every interned site.
+func (st *siteTable) list() []*site {
+	out := make([]*site, 0, st.count.Load())
+	for i := range st.buckets {
+		if s := st.buckets[i].Load(); s != nil {
+			out = append(out, s)
+		}
+	}
+	return out
+}

@@ -1,0 +1,117 @@
+package tracer
+
+import (
+	"sync"
+	"sync/atomic"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// slotKey is where a connection keeps its slot, in pgconn's map for such things. The name follows its advice: the
+// package's import path.
+const slotKey = "github.com/otelpool/pgx/tracer"
+
+// slot is what the hook knows of one connection. It lives in the connection, so finding it costs a map look-up and
+// no allocation, and it goes when the connection goes.
+type slot struct {
+	owner     *Tracer
+	pid       uint32 // of the server's backend
+	connected int64
+	wire      *wire // nil when the connection was not made through TraceConnectStart
+
+	hold     atomic.Pointer[acquire] // nil while nobody has acquired the connection
+	listed   atomic.Bool             // in the slotTable
+	released atomic.Int64            // when it last went back to the pool
+	reason   atomic.Pointer[Reason]  // foretold at release
+}
+
+// slotIn returns the slot that t keeps in conn, nil if there is none. The caller must own conn.
+func slotIn(conn *pgx.Conn, t *Tracer) *slot {
+	if conn == nil {
+		return nil
+	}
+	s, _ := conn.PgConn().CustomData()[slotKey].(*slot)
+	if s == nil || s.owner != t {
+		return nil
+	}
+	return s
+}
+
+// slotOf returns the slot that t keeps in conn, making it for a connection whose birth the hook did not see: one made by
+// a BeforeConnect that replaced the tracer.
+func (t *Tracer) slotOf(conn *pgx.Conn) *slot {
+	if s := slotIn(conn, t); s != nil {
+		return s
+	}
+	return t.newSlot(conn, nil)
+}
+
+func (t *Tracer) newSlot(conn *pgx.Conn, w *wire) *slot {
+	s := &slot{owner: t, pid: conn.PgConn().PID(), connected: t.now(), wire: w}
+	conn.PgConn().CustomData()[slotKey] = s
+	return s
+}
+
+// slotTable lists the slots that may be held, so that readers find them without touching a connection.
+//
+// An acquirer publishes its hold and then looks at listed; the pruner clears listed and then looks at the hold. Atomics
+// are sequentially consistent, so at least one of the two sees the other, and no held slot is ever missing.
+type slotTable struct {
+	mu    sync.Mutex // guards slots; taken on a connection's first acquire, by readers, and by the pruner
+	slots map[*slot]struct{}
+}
+
+func (st *slotTable) list(s *slot) {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	if st.slots == nil {
+		st.slots = make(map[*slot]struct{})
+	}
+	st.slots[s] = struct{}{}
+	s.listed.Store(true)
+}
+
+// held appends to dst every slot that is held now.
+func (st *slotTable) held(dst []heldSlot) []heldSlot {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	for s := range st.slots {
+		if a := s.hold.Load(); a != nil {
+			dst = append(dst, heldSlot{s, a})
+		}
+	}
+	return dst
+}
+
+// forget takes s off the list, though it is held: its connection is not the pool's any more. Should it come back after
+// all, its next acquire lists it again.
+func (st *slotTable) forget(s *slot) {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	s.listed.Store(false)
+	delete(st.slots, s)
+}
+
+// prune forgets the slots that nobody holds once there are more of them than keep. Those still alive come back with
+// their next acquire; those of closed connections do not.
+func (st *slotTable) prune(keep int) {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	if len(st.slots) <= keep {
+		return
+	}
+	for s := range st.slots {
+		s.listed.Store(false)
+		if s.hold.Load() != nil {
+			s.listed.Store(true)
+			continue
+		}
+		delete(st.slots, s)
+	}
+}
+
+// heldSlot is a slot together with the hold it had when it was looked at.
+type heldSlot struct {
+	slot *slot
+	hold *acquire
+}

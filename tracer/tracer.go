@@ -1,0 +1,102 @@
+package tracer
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// Every interface that pgx asserts on a tracer: forgetting one silently drops its events.
+var (
+	_ pgx.QueryTracer       = (*Tracer)(nil)
+	_ pgx.BatchTracer       = (*Tracer)(nil)
+	_ pgx.CopyFromTracer    = (*Tracer)(nil)
+	_ pgx.PrepareTracer     = (*Tracer)(nil)
+	_ pgx.ConnectTracer     = (*Tracer)(nil)
+	_ pgxpool.AcquireTracer = (*Tracer)(nil)
+	_ pgxpool.ReleaseTracer = (*Tracer)(nil)
+)
+
+// Recorder receives durations: from [Tracer.Flush] as a rule, from the goroutine of a caller when flushes cannot keep up.
+// It must be safe for concurrent use, return at once and not call back into the pool. errorType is "" for success, else a
+// value of package internal/errtype. The contexts are those of the calls that took so long.
+type Recorder interface {
+	// RecordWait is called once for every acquire that ends, failed ones included.
+	RecordWait(ctx context.Context, wait time.Duration, errorType string)
+	// RecordUse is called when a held connection is released, with the context it was acquired with.
+	RecordUse(ctx context.Context, use time.Duration)
+	// RecordCreate is called when a connection has been established.
+	RecordCreate(ctx context.Context, create time.Duration)
+}
+
+// Options configure a [Tracer]. The zero value keeps counters and holders, without stacks and without suspicion.
+type Options struct {
+	// StackDepth is how many application frames of each acquirer are kept; 0 keeps none.
+	StackDepth int
+	// LeakThreshold is how long a connection may be held without working before it is suspected; 0 never suspects.
+	LeakThreshold time.Duration
+	// SQLText keeps the text of the last statement of each hold. Off, only its first keyword is kept.
+	SQLText bool
+}
+
+// Tracer observes one pool. Install it as [pgx.ConnConfig.Tracer] before the pool is built; it serves exactly one pool.
+// All methods are safe for concurrent use.
+type Tracer struct {
+	opts Options
+	base time.Time // all instants are nanoseconds since base: one clock read, no wall clock
+
+	pool atomic.Pointer[pgxpool.Pool] // the one pool observed, once it is known
+
+	counters counters
+	waiters  waiterRing
+	sites    siteTable
+	slots    slotTable
+	faults   faults
+	events   eventQueue
+	ended    endedList
+	creates  createList
+	recorder atomic.Pointer[Recorder]
+
+	maxLifetime, maxIdleTime atomic.Int64 // of the pool, in nanoseconds; they tell why a connection was closed
+
+	sweepMu sync.Mutex // serialises sweeps; guards sweep
+	sweep   sweepState
+}
+
+// New returns a Tracer with its clock at zero.
+func New(opts Options) *Tracer {
+	t := &Tracer{opts: opts, base: time.Now()}
+	t.counters.minWait.Store(noWait)
+	t.ended.wake = make(chan struct{}, 1)
+	return t
+}
+
+// Bind makes pool the one that t observes and returns it, or returns the pool that t already observes. Two pools built
+// from one configuration share its tracer; the events of the second are ignored. The first acquire binds too.
+func (t *Tracer) Bind(pool *pgxpool.Pool) *pgxpool.Pool {
+	if t.pool.CompareAndSwap(nil, pool) {
+		return pool
+	}
+	return t.pool.Load()
+}
+
+// observes reports whether an event of pool is ours.
+func (t *Tracer) observes(pool *pgxpool.Pool) bool {
+	bound := t.pool.Load()
+	return bound == pool || bound == nil && t.Bind(pool) == pool
+}
+
+// now is the time since the tracer was made. It is never 0, so that 0 can mean "not yet".
+func (t *Tracer) now() int64 { return int64(time.Since(t.base)) + 1 }
+
+// wall turns an instant of now into a time of day.
+func (t *Tracer) wall(at int64) time.Time {
+	if at == 0 {
+		return time.Time{}
+	}
+	return t.base.Add(time.Duration(at))
+}

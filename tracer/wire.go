@@ -1,0 +1,41 @@
+package tracer
+
+import (
+	"io"
+	"sync/atomic"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgproto3"
+)
+
+// wire watches the reading side of one connection. It is what tells a query that the server is still working on from
+// rows that the application forgot to close: in the first somebody is blocked in a read, in the second nobody is.
+type wire struct {
+	owner   *Tracer
+	reading atomic.Int64 // since when a read has been in progress; 0 if none is
+	lastly  atomic.Int64 // when the last read ended
+}
+
+// watch returns build with its reader watched. The connection itself stays what it was, so a program that asks for its
+// *net.TCPConn still gets it.
+func (w *wire) watch(build pgconn.BuildFrontendFunc) pgconn.BuildFrontendFunc {
+	if build == nil {
+		build = pgproto3.NewFrontend
+	}
+	return func(r io.Reader, out io.Writer) *pgproto3.Frontend {
+		return build(&watchedReader{r, w}, out)
+	}
+}
+
+type watchedReader struct {
+	io.Reader
+	wire *wire
+}
+
+func (r *watchedReader) Read(p []byte) (int, error) {
+	r.wire.reading.Store(r.wire.owner.now())
+	n, err := r.Reader.Read(p)
+	r.wire.lastly.Store(r.wire.owner.now())
+	r.wire.reading.Store(0)
+	return n, err
+}
