@@ -1,0 +1,22 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"github.com/otelpool/pgx/internal/e2e/collector"
+)
+
+// TestMain builds the Collector before any test's clock runs: the first time it takes minutes, and then the slowest
+// test would be whichever came first.
+func TestMain(m *testing.M) {
+	if _, err := collector.Build(context.Background()); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	goleak.VerifyTestMain(m)
+}
