@@ -56,7 +56,7 @@ func (t *Tracer) TraceAcquireStart(ctx context.Context, pool *pgxpool.Pool, _ pg
 		return ctx
 	}
 	a := &acquire{Context: ctx, owner: t}
-	a.site, a.goroutine = t.sites.caller(t.opts.StackDepth)
+	a.site, a.goroutine = t.sites.caller(t.opts.Load().StackDepth)
 	a.start = t.now()
 	t.waiters.add(a, t.counters.started.Add(1))
 	return a

@@ -146,7 +146,7 @@ func (h heldSlot) detail(out *Holder) {
 
 // tier weighs the evidence against one hold, of whose idleness at most grace counts.
 func (t *Tracer) tier(a *acquire, h Holder, grace int64) Tier {
-	threshold := t.opts.LeakThreshold
+	threshold := t.opts.Load().LeakThreshold
 	switch {
 	case threshold <= 0 || h.Age < threshold || h.Expected != "":
 		return TierNone

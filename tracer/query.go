@@ -82,7 +82,7 @@ func (t *Tracer) beginQuery(conn *pgx.Conn, sql string) {
 	}
 	act.queries.Add(1)
 	act.operation.Store(operation(sql))
-	if t.opts.SQLText {
+	if t.opts.Load().SQLText {
 		act.text.Store(&sql)
 	}
 }

@@ -46,7 +46,7 @@ type Options struct {
 // Tracer observes one pool. Install it as [pgx.ConnConfig.Tracer] before the pool is built; it serves exactly one pool.
 // All methods are safe for concurrent use.
 type Tracer struct {
-	opts Options
+	opts atomic.Pointer[Options]
 	base time.Time // all instants are nanoseconds since base: one clock read, no wall clock
 
 	pool atomic.Pointer[pgxpool.Pool] // the one pool observed, once it is known
@@ -69,11 +69,15 @@ type Tracer struct {
 
 // New returns a Tracer with its clock at zero.
 func New(opts Options) *Tracer {
-	t := &Tracer{opts: opts, base: time.Now()}
+	t := &Tracer{base: time.Now()}
+	t.opts.Store(&opts)
 	t.counters.minWait.Store(noWait)
 	t.ended.wake = make(chan struct{}, 1)
 	return t
 }
+
+// Adjust replaces the options: acquires from now on, and judgements from the next sweep on, go by the new ones.
+func (t *Tracer) Adjust(opts Options) { t.opts.Store(&opts) }
 
 // Bind makes pool the one that t observes and returns it, or returns the pool that t already observes. Two pools built
 // from one configuration share its tracer; the events of the second are ignored. The first acquire binds too.

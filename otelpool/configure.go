@@ -1,0 +1,58 @@
+package otelpool
+
+import (
+	"fmt"
+
+	"github.com/exaring/otelpgx"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/otelpool/pgx/tracer"
+)
+
+// hook is the tracer that Configure installs. Embedding passes all seven of pgx's interfaces on; what it adds is what
+// Instrument needs to know.
+type hook struct {
+	*tracer.Tracer
+	config *config
+}
+
+// Configure installs the hook in a configuration made by [pgxpool.ParseConfig]. Call it last before
+// [pgxpool.NewWithConfig]: pgx fixes its hooks when it builds the pool, and a BeforeConnect or BeforeClose set later would
+// replace the wrapped one. A tracer that is in the configuration already keeps getting every event.
+//
+// The configuration serves one pool. It is left as it was if there is an error; errors name every mistake at once.
+func Configure(cfg *pgxpool.Config, opts ...Option) error {
+	switch {
+	case cfg == nil:
+		return fmt.Errorf("otelpool: Configure: %w", ErrNilConfig)
+	case cfg.ConnConfig == nil || cfg.ConnConfig.BuildFrontend == nil:
+		return fmt.Errorf("otelpool: Configure: %w", ErrNotParsed)
+	}
+	if _, found := tracer.Find[*hook](cfg.ConnConfig.Tracer); found {
+		return fmt.Errorf("otelpool: Configure: %w: each pool needs a configuration of its own", ErrConfigured)
+	}
+	c, err := newConfig(nil, opts)
+	if err != nil {
+		return err
+	}
+	t := tracer.New(tracer.Options{StackDepth: c.stackDepth, LeakThreshold: c.leakThreshold, SQLText: c.sqlText})
+	t.SetLimits(cfg.MaxConnLifetime, cfg.MaxConnIdleTime)
+	cfg.ConnConfig.Tracer = tracer.Compose(&hook{t, c}, cfg.ConnConfig.Tracer, querySpans(c))
+	cfg.BeforeConnect = t.WrapBeforeConnect(cfg.BeforeConnect)
+	cfg.BeforeClose = t.WrapBeforeClose(cfg.BeforeClose)
+	return nil
+}
+
+// querySpans is otelpgx's tracer, nil unless it was asked for. An interface is returned so that nil stays nil.
+func querySpans(c *config) pgx.QueryTracer {
+	if c.querySpans == nil {
+		return nil
+	}
+	opts := []otelpgx.Option{
+		otelpgx.WithTracerProvider(c.tracerProvider),
+		otelpgx.WithMeterProvider(c.meterProvider),
+		otelpgx.WithDisableAcquireTracer(),
+	}
+	return otelpgx.NewTracer(append(opts, c.querySpans...)...)
+}

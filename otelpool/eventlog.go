@@ -1,0 +1,87 @@
+package otelpool
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/otelpool/pgx/internal/telemetry"
+)
+
+// eventLog writes the catalogue of log events. Every record has the event's name and the pool's; what concerns one request
+// is written with that request's span in the context, so that a bridge to OpenTelemetry correlates it, and with the IDs as
+// attributes for everybody else.
+type eventLog struct {
+	logger *slog.Logger
+	told   told // of the monitor's loop
+}
+
+func newEventLog(logger *slog.Logger, pool string) *eventLog {
+	return &eventLog{logger: logger.With(slog.String(string(semconv.DBClientConnectionPoolNameKey), pool))}
+}
+
+func (l *eventLog) emit(ctx context.Context, level slog.Level, event, message string, attrs ...slog.Attr) {
+	if !l.logger.Enabled(ctx, level) {
+		return
+	}
+	attrs = append([]slog.Attr{slog.String(telemetry.KeyEventName, event)}, attrs...)
+	l.logger.LogAttrs(ctx, level, message, attrs...)
+}
+
+func (l *eventLog) info(event, message string, attrs ...slog.Attr) {
+	l.emit(context.Background(), slog.LevelInfo, event, message, attrs...)
+}
+
+func (l *eventLog) warn(event, message string, attrs ...slog.Attr) {
+	l.emit(context.Background(), slog.LevelWarn, event, message, attrs...)
+}
+
+// acquired tells, at debug level, of one acquire that ended.
+func (l *eventLog) acquired(ctx context.Context, wait time.Duration, errorType string) {
+	if !l.logger.Enabled(ctx, slog.LevelDebug) {
+		return
+	}
+	attrs := append(spanAttrs(trace.SpanContextFromContext(ctx)), seconds("wait", wait))
+	if errorType != "" {
+		l.emit(ctx, slog.LevelDebug, telemetry.EventAcquired, "acquire failed",
+			append(attrs, slog.String(string(semconv.ErrorTypeKey), errorType))...)
+		return
+	}
+	l.emit(ctx, slog.LevelDebug, telemetry.EventAcquired, "connection acquired", attrs...)
+}
+
+// released tells, at debug level, of one hold that ended.
+func (l *eventLog) released(ctx context.Context, use time.Duration) {
+	if !l.logger.Enabled(ctx, slog.LevelDebug) {
+		return
+	}
+	l.emit(ctx, slog.LevelDebug, telemetry.EventReleased, "connection released",
+		append(spanAttrs(trace.SpanContextFromContext(ctx)), seconds("held", use))...)
+}
+
+func spanAttrs(sc trace.SpanContext) []slog.Attr {
+	if !sc.IsValid() {
+		return nil
+	}
+	return []slog.Attr{slog.String("trace_id", sc.TraceID().String()), slog.String("span_id", sc.SpanID().String())}
+}
+
+// spanContext returns a context with the span that the hexadecimal IDs name.
+func spanContext(traceID, spanID string) context.Context {
+	var sc trace.SpanContextConfig
+	var err1, err2 error
+	sc.TraceID, err1 = trace.TraceIDFromHex(traceID)
+	sc.SpanID, err2 = trace.SpanIDFromHex(spanID)
+	if err1 != nil || err2 != nil {
+		return context.Background()
+	}
+	return trace.ContextWithSpanContext(context.Background(), trace.NewSpanContext(sc))
+}
+
+// seconds is a duration as an attribute: a number with its unit in the name, which every backend can compare.
+func seconds(name string, d time.Duration) slog.Attr {
+	return slog.Float64(name+"_seconds", d.Round(time.Microsecond).Seconds())
+}

@@ -1,0 +1,70 @@
+package otelpool
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/otelpool/pgx/internal/poolstate"
+	"github.com/otelpool/pgx/tracer"
+)
+
+// Instrument starts to observe a pool whose configuration went through [Configure], and returns the [Monitor] that does.
+// A pool that did not works in stat-only mode: what [pgxpool.Pool.Stat] can tell, and one warning that says what is
+// missing. Nothing is registered if there is an error.
+//
+// Close the Monitor to stop observing, or shut it down to drain and close the pool too.
+func Instrument(pool *pgxpool.Pool, opts ...Option) (*Monitor, error) {
+	if pool == nil {
+		return nil, fmt.Errorf("otelpool: Instrument: %w", ErrNilPool)
+	}
+	cfg := pool.Config()
+	h, configured := tracer.Find[*hook](cfg.ConnConfig.Tracer)
+	var base *config
+	if configured {
+		base = h.config
+	}
+	c, err := newConfig(base, opts)
+	if err == nil && (len(c.querySpans) > 0 || c.querySpans != nil) && (base == nil || base.querySpans == nil) {
+		err = &OptionError{Option: "WithQuerySpans", Value: "a pool that exists", Accept: "to be given to Configure or Open"}
+	}
+	if poolstate.Closed(pool) {
+		err = errors.Join(err, fmt.Errorf("otelpool: Instrument: %w", ErrPoolClosed))
+	}
+	if err != nil {
+		return nil, err
+	}
+	var t *tracer.Tracer
+	if configured {
+		t = h.Tracer
+		if bound := t.Bind(pool); bound != pool {
+			return nil, fmt.Errorf("otelpool: Instrument: %w: parse and Configure one configuration for each pool", ErrSharedHook)
+		}
+		t.Adjust(tracer.Options{StackDepth: c.stackDepth, LeakThreshold: c.leakThreshold, SQLText: c.sqlText})
+	}
+	return start(pool, cfg, t, c)
+}
+
+// Open parses dsn as [pgxpool.ParseConfig] does, configures, builds the pool and instruments it. Like pgxpool.New it does
+// not wait for a connection. On error nothing is left open.
+func Open(ctx context.Context, dsn string, opts ...Option) (*pgxpool.Pool, *Monitor, error) {
+	cfg, err := pgxpool.ParseConfig(dsn)
+	if err != nil {
+		return nil, nil, fmt.Errorf("otelpool: Open: %w", err) // pgx leaves the password out of it
+	}
+	if err := Configure(cfg, opts...); err != nil {
+		return nil, nil, err
+	}
+	pool, err := pgxpool.NewWithConfig(ctx, cfg)
+	if err != nil {
+		return nil, nil, fmt.Errorf("otelpool: Open: %w", err)
+	}
+	monitor, err := Instrument(pool)
+	if err != nil {
+		pool.Close()
+		return nil, nil, err
+	}
+	return pool, monitor, nil
+}

@@ -1,0 +1,112 @@
+package otelpool
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/exaring/otelpgx"
+	"go.opentelemetry.io/otel/metric"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/otelpool/pgx/healthcheck"
+	"github.com/otelpool/pgx/tracer"
+)
+
+// Option changes a default of [Configure], [Instrument] or [Open]. Later options win. What Configure was given holds for
+// Instrument too, which may override it; only [WithQuerySpans] must be known before the pool exists.
+type Option func(*config)
+
+// WithMeterProvider sets where metrics go. The default is the global provider at the time of the call.
+func WithMeterProvider(p metric.MeterProvider) Option {
+	return func(c *config) {
+		if p == nil {
+			c.reject("WithMeterProvider", "nil", "a MeterProvider", nil)
+			return
+		}
+		c.meterProvider = p
+	}
+}
+
+// WithTracerProvider sets where spans go: those of outages, and of queries with [WithQuerySpans]. The default is the
+// global provider at the time of the call.
+func WithTracerProvider(p trace.TracerProvider) Option {
+	return func(c *config) {
+		if p == nil {
+			c.reject("WithTracerProvider", "nil", "a TracerProvider", nil)
+			return
+		}
+		c.tracerProvider = p
+	}
+}
+
+// WithLogger sets where log records go. The default is [slog.Default] at the time of the call. A handler that filters
+// silences events by level: see docs/metrics.md for the catalogue.
+func WithLogger(l *slog.Logger) Option {
+	return func(c *config) {
+		if l == nil {
+			c.reject("WithLogger", "nil", "a *slog.Logger", nil)
+			return
+		}
+		c.logger = l
+	}
+}
+
+// WithPoolName names the pool in all telemetry (db.client.connection.pool.name). Without it the name is the first
+// non-empty of database, configured server and "postgresql", numbered if a live pool has it already. A chosen name that a
+// live pool has is an error, since the SDK would add the two up silently.
+func WithPoolName(name string) Option {
+	return func(c *config) {
+		if name == "" {
+			c.reject("WithPoolName", `""`, "a name that is not empty", nil)
+			return
+		}
+		c.poolName = name
+	}
+}
+
+// WithLeakThreshold sets how long a connection may be held without working before it is suspected of being leaked.
+// The default is 30 s; 1 ms to 24 h are accepted.
+func WithLeakThreshold(d time.Duration) Option {
+	return func(c *config) { c.leakThreshold = d }
+}
+
+// WithPolicy sets by which rules health is judged. The default is [healthcheck.Evidence].
+func WithPolicy(p healthcheck.Policy) Option {
+	return func(c *config) { c.policy = p }
+}
+
+// WithHealthInterval sets how often the pool is looked at. The default is 1 s; 10 ms to 1 min are accepted.
+func WithHealthInterval(d time.Duration) Option {
+	return func(c *config) { c.healthInterval = d }
+}
+
+// WithStackDepth sets how many frames of each acquirer are kept, from the application's first frame outwards.
+// The default is 32, 64 the most; 0 turns stacks off, and leaks will have no place.
+func WithStackDepth(frames int) Option {
+	return func(c *config) { c.stackDepth = frames }
+}
+
+// WithServerProbe turns the connection of our own on or off that, only while the pool is not healthy, tries whether the
+// server is back and asks it what it is doing for us. The default is on.
+func WithServerProbe(on bool) Option {
+	return func(c *config) { c.serverProbe = on }
+}
+
+// WithSQLText keeps the text of each holder's last statement, never its arguments, and shows it wherever the holder is
+// shown. The default is off: statements built by hand may quote data. Then only the keyword is kept.
+func WithSQLText(on bool) Option {
+	return func(c *config) { c.sqlText = on }
+}
+
+// WithQuerySpans adds a span for each query, by otelpgx, to the configured TracerProvider. Its acquire span and metric are
+// off, since otelpool measures acquires itself; set otelpgx's tracer in the configuration before Configure to have both.
+func WithQuerySpans(opts ...otelpgx.Option) Option {
+	return func(c *config) { c.querySpans = append([]otelpgx.Option{}, opts...) }
+}
+
+// ExpectLongHold returns a context for acquires that are meant to last: a LISTEN worker, a batch job, a session lock.
+// Connections acquired with it are never suspected of being leaked; why is shown wherever the holder is.
+func ExpectLongHold(ctx context.Context, why string) context.Context {
+	return tracer.ExpectLongHold(ctx, why)
+}

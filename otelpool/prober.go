@@ -1,0 +1,152 @@
+package otelpool
+
+import (
+	"context"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/otelpool/pgx/healthcheck"
+	"github.com/otelpool/pgx/internal/telemetry"
+)
+
+// prober owns the one connection that otelpool itself may have to the server: outside the pool, at most one, and only while
+// the pool is not healthy. In an outage it tries whether the server is back; once connected it asks what the server is
+// doing for our connections.
+type prober struct {
+	monitor *Monitor
+	on      bool
+	config  *pgx.ConnConfig
+	prepare func(context.Context, *pgx.ConnConfig) error // the pool's BeforeConnect: it may bring the credentials
+
+	mu     sync.Mutex // guards the rest
+	now    probeState
+	span   trace.Span         // of the outage, nil outside one
+	cancel context.CancelFunc // ends the running session, nil when there is none
+	done   chan struct{}      // closed when that session has ended
+}
+
+// probeState is what the prober knows, a value for everybody to keep.
+type probeState struct {
+	outages           int64
+	succeeded, failed int64 // attempts to reach a lost server
+	since             time.Time
+	past              time.Duration // time spent in outages that are over
+	server            *healthcheck.ServerView
+}
+
+// outageTime is the time spent in outages, the present one included.
+func (s probeState) outageTime(now time.Time) time.Duration {
+	if s.since.IsZero() {
+		return s.past
+	}
+	return s.past + max(0, now.Sub(s.since))
+}
+
+// outageCauses are the causes by which the pool has no server, as opposed to having trouble with one.
+var outageCauses = []healthcheck.Cause{
+	healthcheck.CauseUnreachable, healthcheck.CauseRejectedCredentials, healthcheck.CauseTooManyConnections,
+	healthcheck.CauseServerStarting, healthcheck.CauseServerShutdown,
+}
+
+func newProber(m *Monitor, config *pgx.ConnConfig, prepare func(context.Context, *pgx.ConnConfig) error) *prober {
+	config = config.Copy()
+	config.Tracer = nil
+	config.OnNotice, config.OnNotification = nil, nil
+	config.RuntimeParams["application_name"] = probeName
+	config.RuntimeParams["statement_timeout"] = "2000"
+	config.ConnectTimeout = probeTimeout
+	config.DefaultQueryExecMode = pgx.QueryExecModeExec // nothing prepared stays behind in a connection pooler
+	config.StatementCacheCapacity, config.DescriptionCacheCapacity = 0, 0
+	return &prober{monitor: m, on: m.config.serverProbe, config: config, prepare: prepare}
+}
+
+const (
+	// probeName is the application_name by which the server's operators recognise the probe.
+	probeName    = "otelpool probe"
+	probeTimeout = 5 * time.Second
+)
+
+func (p *prober) state() probeState {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.now
+}
+
+// react starts or ends outage and probe as the report asks. Only the monitor's loop calls it.
+func (p *prober) react(r *healthcheck.Report) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	unwell := r.Status == healthcheck.Degraded || r.Status == healthcheck.Unhealthy
+	lost := r.Status == healthcheck.Unhealthy && len(r.Findings) > 0 && slices.Contains(outageCauses, r.Findings[0].Cause)
+	switch {
+	case lost && p.now.since.IsZero():
+		p.outageBegins(r)
+	case !p.now.since.IsZero() && (!unwell || r.Status == healthcheck.Degraded):
+		p.outageEnds(r)
+	}
+	switch {
+	case !unwell || r.State == healthcheck.ShuttingDown:
+		p.endSession()
+	case p.on && p.cancel == nil:
+		p.beginSession()
+	}
+}
+
+func (p *prober) outageBegins(r *healthcheck.Report) {
+	p.now.outages++
+	p.now.since = r.At
+	tracer := p.monitor.config.tracerProvider.Tracer(telemetry.ScopeName,
+		trace.WithInstrumentationVersion(telemetry.Version), trace.WithSchemaURL(semconv.SchemaURL))
+	_, p.span = tracer.Start(context.Background(), "database outage", trace.WithTimestamp(r.At), trace.WithAttributes(
+		semconv.DBClientConnectionPoolName(p.monitor.name), telemetry.KeyCause.String(string(r.Findings[0].Cause))))
+}
+
+func (p *prober) outageEnds(r *healthcheck.Report) {
+	lasted := r.At.Sub(p.now.since)
+	p.now.past += lasted
+	p.now.since = time.Time{}
+	p.span.End(trace.WithTimestamp(r.At))
+	p.span = nil
+	p.monitor.log.info(telemetry.EventReconnectSucceeded, "pool is served again",
+		seconds("outage", lasted), slog.String("status", r.Status.String()))
+}
+
+func (p *prober) beginSession() {
+	ctx, cancel := context.WithCancel(context.Background())
+	p.cancel, p.done = cancel, make(chan struct{})
+	go func(done chan struct{}) {
+		defer close(done)
+		p.run(ctx)
+	}(p.done)
+}
+
+// endSession does not wait: a session may be connecting.
+func (p *prober) endSession() {
+	if p.cancel != nil {
+		p.cancel()
+		p.cancel = nil
+	}
+	p.now.server = nil
+}
+
+// close ends the probe for good and waits for it.
+func (p *prober) close() {
+	p.mu.Lock()
+	p.on = false
+	p.endSession()
+	done := p.done
+	if p.span != nil {
+		p.span.End()
+		p.span = nil
+	}
+	p.mu.Unlock()
+	if done != nil {
+		<-done
+	}
+}

@@ -1,0 +1,140 @@
+package otelpool
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
+
+	"github.com/otelpool/pgx/healthcheck"
+	"github.com/otelpool/pgx/internal/errtype"
+	"github.com/otelpool/pgx/internal/redact"
+	"github.com/otelpool/pgx/internal/telemetry"
+)
+
+// run is one session of the probe: connect, by and by, and then look once a tick, until ctx is done.
+func (p *prober) run(ctx context.Context) {
+	for ctx.Err() == nil {
+		conn := p.connect(ctx)
+		if conn == nil {
+			return
+		}
+		p.revive(ctx)
+		p.watch(ctx, conn)
+		closing, cancel := context.WithTimeout(context.Background(), time.Second)
+		_ = conn.Close(closing) // whatever became of it, it is gone
+		cancel()
+	}
+}
+
+// delays are 1, 2, 4, 8, 16 s and 16 s from then on, each jittered so that replicas do not knock together.
+func delays() *backoff.ExponentialBackOff {
+	return &backoff.ExponentialBackOff{
+		InitialInterval: time.Second, Multiplier: 2, MaxInterval: 16 * time.Second, RandomizationFactor: 0.1,
+	}
+}
+
+// connect tries until it has a connection. It returns nil when ctx is done, or when trying on is pointless and harmful:
+// refused credentials lock accounts. The pool's own attempts will show when they are accepted again.
+func (p *prober) connect(ctx context.Context) *pgx.Conn {
+	wait := delays()
+	for attempt := 1; ; attempt++ {
+		conn, err := p.try(ctx)
+		p.count(err)
+		if err == nil {
+			return conn
+		}
+		kind := errtype.Of(err)
+		if ctx.Err() != nil || healthcheck.Classify(kind) == healthcheck.CauseRejectedCredentials {
+			return nil
+		}
+		delay := wait.NextBackOff()
+		p.monitor.log.warn(telemetry.EventReconnectAttempt, "server probe could not connect",
+			slog.Int("attempt", attempt), seconds("delay", delay),
+			slog.String(string(semconv.ErrorTypeKey), kind), slog.String("error", redact.Error(err)))
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(delay):
+		}
+	}
+}
+
+func (p *prober) try(ctx context.Context) (*pgx.Conn, error) {
+	config := p.config.Copy()
+	if p.prepare != nil {
+		if err := p.prepare(ctx, config); err != nil {
+			return nil, err
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
+	defer cancel()
+	return pgx.ConnectConfig(ctx, config)
+}
+
+// count takes note of an attempt, if it was one to reach a lost server.
+func (p *prober) count(err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case p.now.since.IsZero():
+	case err == nil:
+		p.now.succeeded++
+	default:
+		p.now.failed++
+	}
+}
+
+// revive has the pool notice that its server is back, which pgxpool would do only when somebody asks, or within a minute:
+// idle connections are pinged, broken ones replaced, and what is missing of MinConns, at least one, is built.
+func (p *prober) revive(ctx context.Context) {
+	if p.state().since.IsZero() {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
+	defer cancel()
+	pool := p.monitor.pool
+	for _, conn := range pool.AcquireAllIdle(ctx) {
+		_ = conn.Ping(ctx) // a broken one is destroyed by its release
+		conn.Release()
+	}
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	for range max(1, p.monitor.limits.minConns-pool.Stat().IdleConns()-pool.Stat().AcquiredConns()) {
+		wg.Go(func() {
+			if conn, err := pool.Acquire(ctx); err == nil {
+				_ = conn.Ping(ctx)
+				conn.Release()
+			}
+		})
+	}
+}
+
+// watch looks at our backends once a tick until ctx is done or the connection breaks.
+func (p *prober) watch(ctx context.Context, conn *pgx.Conn) {
+	tick := time.NewTicker(max(time.Second, p.monitor.config.healthInterval))
+	defer tick.Stop()
+	for {
+		view, err := p.look(ctx, conn)
+		var answered *pgconn.PgError
+		if err != nil && (!errors.As(err, &answered) || conn.IsClosed()) {
+			return
+		}
+		p.mu.Lock()
+		if ctx.Err() == nil {
+			p.now.server = view
+		}
+		p.mu.Unlock()
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
