@@ -202,7 +202,7 @@ var own = []instrument{
 		points:      func(o *observation, point emit) { point(float64(o.snap.Recovered)) },
 	},
 	{
-		name: "otelpool.health.status", unit: "1", kind: upDownCounter,
+		name: "otelpool.health.status", unit: "{state}", kind: upDownCounter,
 		description: "State of the pool: 1 for the state it is in, 0 for the others.",
 		attributes:  []attribute.Key{telemetry.KeyState},
 		points: func(o *observation, point emit) {
@@ -212,12 +212,12 @@ var own = []instrument{
 		},
 	},
 	{
-		name: "otelpool.health.level", unit: "1", kind: gauge,
+		name: "otelpool.health.level", unit: "{level}", kind: gauge,
 		description: "Status of the pool: 0 healthy, 1 degraded, 2 unhealthy, -1 unknown.",
 		points:      func(o *observation, point emit) { point(float64(o.report.Status)) },
 	},
 	{
-		name: "otelpool.health.cause", unit: "1", kind: gauge,
+		name: "otelpool.health.cause", unit: "{cause}", kind: gauge,
 		description: "1 for each cause that the last report names, 0 for the others.",
 		attributes:  []attribute.Key{telemetry.KeyCause},
 		points: func(o *observation, point emit) {
