@@ -65,15 +65,15 @@ func (a account) writeFile(path, text string) error {
 	return a.own(path)
 }
 
-// tempDir returns the first of the temporary directories that the account can reach. Root's own (TMPDIR, say, in a home
-// directory) often is closed to it.
+// tempDir returns the first of the temporary directories that the account can use itself. Root's own (TMPDIR, say, in a home
+// directory) often is closed to it; and where it may not write, the guard could not remove what we made.
 func (a account) tempDir() (string, error) {
 	for _, dir := range tempDirs() {
-		if !a.drop || a.canReach(dir) {
+		if !a.drop || a.canReach(dir) && a.has(dir, write) {
 			return dir, nil
 		}
 	}
-	return "", fmt.Errorf("user %d can enter none of %v", a.uid, tempDirs())
+	return "", fmt.Errorf("user %d can write to none of %v", a.uid, tempDirs())
 }
 
 // tempDirs lists where a server's directory may be, the best place first. Whoever sets TMPDIR knows better than we do.
@@ -86,26 +86,33 @@ func tempDirs() []string {
 	return dirs
 }
 
+// Permission bits, as for others.
+const (
+	enter = 0o1
+	write = 0o2
+)
+
+// canReach reports whether the account may enter a directory and all that it lies in.
 func (a account) canReach(dir string) bool {
-	info, err := os.Stat(dir)
-	if err != nil || !info.IsDir() || !a.canEnter(info) {
-		return false
-	}
 	parent := filepath.Dir(dir)
-	return parent == dir || a.canReach(parent)
+	return a.has(dir, enter) && (parent == dir || a.canReach(parent))
 }
 
-func (a account) canEnter(info os.FileInfo) bool {
+// has reports whether the directory gives the account a permission.
+func (a account) has(dir string, permission os.FileMode) bool {
+	info, err := os.Stat(dir)
+	if err != nil || !info.IsDir() {
+		return false
+	}
 	stat, ok := info.Sys().(*syscall.Stat_t)
 	if !ok {
 		return false
 	}
-	switch mode := info.Mode(); {
+	switch {
 	case int(stat.Uid) == a.uid:
-		return mode&0o100 != 0
+		permission <<= 6
 	case int(stat.Gid) == a.gid:
-		return mode&0o010 != 0
-	default:
-		return mode&0o001 != 0
+		permission <<= 3
 	}
+	return info.Mode()&permission != 0
 }

@@ -71,11 +71,23 @@ func TestTheServerMovesWhereItsAccountMayGo(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("only root has places that the server's account may not enter")
 	}
-	private := t.TempDir() // in a directory of mode 0700
-	t.Setenv("TMPDIR", private)
-	server := startServer(t)
-	if strings.HasPrefix(server.dir, private) {
-		t.Errorf("%s cannot be reached by user %d", server.dir, server.account.uid)
+	open := useTempDir(t)
+	closed := filepath.Join(open, "closed")
+	for name, modes := range map[string][2]os.FileMode{
+		"cannot enter":            {0o700, 0o777},
+		"cannot enter its parent": {0o777, 0o700},
+		"cannot write":            {0o755, 0o777},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if err := errors.Join(os.MkdirAll(closed, 0o700), os.Chmod(closed, modes[0]), os.Chmod(open, modes[1])); err != nil {
+				t.Fatal(err)
+			}
+			t.Setenv("TMPDIR", closed)
+			server := startServer(t)
+			if strings.HasPrefix(server.dir, closed) {
+				t.Errorf("%s is no place for user %d", server.dir, server.account.uid)
+			}
+		})
 	}
 }
 

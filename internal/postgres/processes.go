@@ -114,7 +114,9 @@ func (s *Server) freeSharedMemory() {
 	if len(keyAndID) != 2 {
 		return
 	}
-	if exec.Command("ipcrm", "-m", keyAndID[1]).Run() == nil {
+	cmd := exec.Command("ipcrm", "-m", keyAndID[1])
+	s.prepare(cmd) // as the segment's owner: in a container root may not remove it
+	if cmd.Run() == nil {
 		// The file only protects that segment now, and would confuse a start once its process ID is used again.
 		_ = os.Remove(pidFile)
 	}

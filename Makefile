@@ -1,0 +1,64 @@
+.DEFAULT_GOAL := help
+
+# The race detector needs cgo, whatever the environment says.
+RACE := CGO_ENABLED=1 go test -race
+
+.PHONY: help
+help: ## show this list
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: deps-postgres ## break a real PostgreSQL and watch otelpool explain it (20 s when not in a terminal)
+	@if [ -t 0 ] && [ -t 1 ]; then go run ./examples/demo; else go run ./examples/demo -for 20s; fi
+
+.PHONY: test
+test: deps-postgres deps-compiler ## check format and vet, run every test of the root module under the race detector
+	@unformatted=$$(gofmt -l .); if [ -n "$$unformatted" ]; then echo "gofmt -w needed:"; echo "$$unformatted"; exit 1; fi
+	go vet ./...
+	$(RACE) ./...
+
+.PHONY: bench
+bench: deps-postgres ## run the benchmarks
+	go test -run '^$$' -bench . -benchmem ./...
+
+.PHONY: bench-check
+bench-check: deps-postgres ## measure the figures we promise and fail where one is missed
+	go run ./internal/benchcheck
+
+.PHONY: faults
+faults: deps-postgres deps-compiler ## inject every fault into a real PostgreSQL and check each diagnosis
+	$(RACE) -count=1 -timeout 20m ./internal/faults/...
+
+# Not a dependency of go.mod: a linter's own dependencies are no business of the library's users.
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+
+.PHONY: lint
+lint: ## run go vet and staticcheck on every module
+	go vet ./...
+	go run $(STATICCHECK) ./...
+	cd internal/e2e && go vet ./... && go run $(STATICCHECK) ./...
+
+# -count=1: the test cache does not see the programs and configurations that these tests run.
+.PHONY: e2e
+e2e: deps-postgres deps-e2e ## test against a real Collector and Prometheus (builds the Collector: minutes, the first time)
+	cd internal/e2e && go test -count=1 -timeout 30m ./...
+
+.PHONY: docs
+docs: deps-postgres ## regenerate the tables in README.md and docs/
+	go test ./otelpool -run TestGeneratedDocumentationIsUpToDate -update
+
+.PHONY: clean
+clean: ## remove what builds, benchmarks and profiles left in the tree
+	rm -rf bin .cache .benchstat
+	find . -type f \( -name '*.test' -o -name '*.out' -o -name '*.prof' \) -delete
+
+# What a fresh machine lacks. On Debian and Ubuntu it is installed where we may; else one line says what to install.
+.PHONY: deps-postgres deps-compiler deps-e2e
+deps-postgres:
+	@sh internal/scripts/deps.sh postgres
+
+deps-compiler:
+	@sh internal/scripts/deps.sh compiler
+
+deps-e2e:
+	@sh internal/scripts/deps.sh prometheus
