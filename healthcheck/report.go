@@ -2,6 +2,9 @@ package healthcheck
 
 import "time"
 
+// historySize bounds [Report.History].
+const historySize = 64
+
 // Status is the tier that people and machines act on.
 type Status int8
 
@@ -26,6 +29,9 @@ func (s Status) String() string {
 	}
 }
 
+// MarshalText makes a Status its name in JSON.
+func (s Status) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
 // State is where a pool is in its life; its [State.Status] is the tier.
 type State string
 
@@ -39,6 +45,21 @@ const (
 	ShuttingDown   State = "shutting_down"
 	Terminated     State = "terminated"
 )
+
+// Status returns the tier of s. A recovering pool serves and is degraded until it is trusted again; of one that has not
+// begun or has been shut down nothing is known.
+func (s State) Status() Status {
+	switch s {
+	case StateHealthy:
+		return Healthy
+	case StateDegraded, Recovering:
+		return Degraded
+	case StateUnhealthy:
+		return Unhealthy
+	default:
+		return Unknown
+	}
+}
 
 // Cause names what is wrong. The values are the label values of otelpool.health.cause and the names of the runbooks.
 type Cause string
@@ -71,7 +92,8 @@ type Finding struct {
 	Runbook  string   `json:"runbook"`  // path of the page below docs/runbooks, e.g. "leak"
 }
 
-// Report is one judgement. It is immutable; a report that is not healthy carries at least one finding, likeliest first.
+// Report is one judgement. It is immutable: share it freely, change nothing in it. A degraded or unhealthy report carries
+// at least one finding, likeliest first; one that is healthy or unknown carries none.
 type Report struct {
 	Pool     string
 	State    State
@@ -79,9 +101,13 @@ type Report struct {
 	Since    time.Time // when this state was entered
 	At       time.Time // when this judgement was made
 	Findings []Finding
-	Flaps    int // status changes within the last ten minutes
+	Flaps    int // status changes within the last ten minutes, at most 64
 	Advice   Sizing
-	History  []Change // the last status changes, oldest first, bounded
+	History  []Change // the last transitions, oldest first, at most 64
+
+	Started   bool    // the server was reached at least once; never goes back to false
+	Usage     float64 // used / max connections, 0 to 1
+	UsageHigh bool    // Usage is at or above [Policy.UsageWarning]: a warning, no verdict
 }
 
 // Change is one past transition.

@@ -17,6 +17,7 @@ type Sample struct {
 	Holders []Holder // every held connection, oldest first, at most [MaxHolders]
 	Waiters []Waiter // acquires that are waiting now, oldest first, at most [MaxWaiters]
 	Server  *ServerView
+	Probe   Probe
 
 	// Full says whether a hook observes the pool. Without it (stat-only mode) only Pool and the parts of Traffic
 	// that pgxpool counts itself are known, and the judge must not read zeros as good news.
@@ -118,6 +119,18 @@ type Waiter struct {
 	Site string
 	Age  time.Duration
 	Held bool // the same request already holds a connection of this pool: a nested acquire
+}
+
+// Probe is what the facade's own connection, outside the pool, found while the pool was not healthy. The zero value says
+// that nothing was tried.
+type Probe struct {
+	TryingSince time.Time // when the attempt in flight began; zero when none is
+	OKAt        time.Time // when the server last answered
+
+	// The last failure; it stays after a later success: compare ErrorAt with OKAt.
+	Error     string // text without secrets
+	ErrorType string // SQLSTATE or one of the names in internal/errtype
+	ErrorAt   time.Time
 }
 
 // ServerView is what the server probe saw of our own backends, on its own connection, while a status was not healthy.

@@ -1,0 +1,212 @@
+package healthcheck
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/otelpool/pgx/internal/errtype"
+)
+
+// remedy is what to say about a failed connect.
+type remedy struct{ summary, advice string }
+
+// remedies are by cause, and where the error type says more, by that.
+var remedies = map[string]remedy{
+	string(CauseUnreachable): {"The database cannot be reached over the network.",
+		"Check that the server runs and that nothing between it and this process drops the connection."},
+	errtype.Refused: {"Nothing listens at the database's address.",
+		"Start the server, or correct the host and port."},
+	errtype.DNS: {"The database's host name does not resolve.",
+		"Correct the host name, or mend the name service that this process uses."},
+	errtype.TLS: {"The TLS handshake with the database fails.",
+		"Compare sslmode and the certificates on both sides; renew what has expired."},
+	errtype.Timeout: {"The database does not answer: connecting times out.",
+		"Check firewalls, routes and security groups between this process and the server, and whether the server hangs."},
+	errtype.Reset: {"The connection is cut while it is being made.",
+		"Look for a proxy, load balancer or server crash that closes it; read the server's log."},
+
+	string(CauseRejectedCredentials): {"The server refuses our role, password or database.",
+		"Correct the user and password in the configuration, or pg_hba.conf on the server; it is not retried by itself."},
+	"3D000": {"The database of that name does not exist.",
+		"Create the database, or correct its name in the configuration."},
+	"42501": {"The role may not connect to this database.",
+		"Grant it: GRANT CONNECT ON DATABASE … TO …."},
+
+	string(CauseTooManyConnections): {"The server has no connection left for us.",
+		"Lower MaxConns over all replicas below max_connections, raise it, or put a pooler in between."},
+	string(CauseServerStarting): {"The server is starting up and takes no connections yet.",
+		"Wait; if it lasts, read the server's log for recovery that does not end."},
+	string(CauseServerShutdown): {"The server is shutting down.",
+		"If nobody meant to, start it again and ask who stopped it."},
+	string(CauseReadOnly): {"The server that we connect to does not take writes.",
+		"Connect to the primary: target_session_attrs=read-write with all hosts listed."},
+	string(CauseInsufficientData): {"Connecting fails for a reason that has no name here.",
+		"Read the error; BeforeConnect and AfterConnect hooks fail like this as well."},
+}
+
+func remedyFor(c Cause, errorType string) remedy {
+	if r, ok := remedies[errorType]; ok {
+		return r
+	}
+	return remedies[string(c)]
+}
+
+// diagnoseConnecting explains why connecting fails, from the last error or from the silence.
+func diagnoseConnecting(f *facts, v *verdict) []suspect {
+	r := &f.reach
+	weight := 0.0
+	switch {
+	case v.symptoms&cannotServe != 0:
+		weight = 100
+	case v.symptoms&connectFailing != 0:
+		weight = 80
+	case v.symptoms&connectionLost != 0 && f.within(r.failedAt, f.p.ErrorWindow):
+		weight = 55
+	default:
+		return nil
+	}
+	if !r.failing() && v.symptoms&cannotServe != 0 {
+		why := remedies[errtype.Timeout]
+		evidence := []string{fmt.Sprintf("connects have been in flight for %s and none has ended", short(r.hanging))}
+		if r.silent > 0 {
+			evidence = append(evidence, fmt.Sprintf("nothing came back from the server for %s", short(r.silent)))
+		}
+		return []suspect{suspicion(weight, CauseUnreachable, why.summary, evidence, why.advice)}
+	}
+	cause := f.connectCause()
+	why := remedyFor(cause, r.errorType)
+	return []suspect{suspicion(weight, cause, why.summary, f.connectEvidence(), why.advice)}
+}
+
+// connectCause classifies the last failure. One SQLSTATE serves the server that starts and the one that stops; its text
+// tells them apart where it is in English.
+func (f *facts) connectCause() Cause {
+	r := &f.reach
+	c := Classify(r.errorType)
+	if c == CauseServerStarting && strings.Contains(r.text, "shutting down") {
+		return CauseServerShutdown
+	}
+	return c
+}
+
+func (f *facts) connectEvidence() []string {
+	r, c := &f.reach, &f.s.Connect
+	text := r.errorType
+	if r.text != "" {
+		text += ", " + r.text
+	}
+	evidence := []string{fmt.Sprintf("the last attempt failed %s: %s", f.ago(r.failedAt), text)}
+	if c.Failures > 0 {
+		evidence = append(evidence, count(c.Failures, "connect")+" failed so far")
+	}
+	if r.proof.IsZero() {
+		evidence = append(evidence, "no connection has ever been made")
+	} else {
+		evidence = append(evidence, "the server last answered "+f.ago(r.proof))
+	}
+	evidence = append(evidence, count(r.usable, "connection")+" left in the pool")
+	if s := f.s.Server; s != nil && s.MaxConns > 0 {
+		evidence = append(evidence, fmt.Sprintf("%d of the server's %d connections in use", s.Connections, s.MaxConns))
+	}
+	return evidence
+}
+
+// diagnoseShutdown explains sessions that the server or the network ended. A shutdown that we were told of stays the
+// first cause for as long as nothing has connected since: that nobody listens now is only its consequence.
+func diagnoseShutdown(f *facts, v *verdict) []suspect {
+	r := &f.reach
+	after := !r.proof.After(r.lostAt) && r.failedAt.After(r.lostAt)
+	if r.lostAt.IsZero() || v.symptoms&(cannotServe|connectFailing|connectionLost) == 0 {
+		return nil
+	}
+	cause := Classify(r.lostType)
+	told := cause == CauseServerShutdown
+	weight := 0.0
+	switch {
+	case told && after && f.connectCause() == CauseUnreachable:
+		weight = 105
+	case !f.within(r.lostAt, f.p.ErrorWindow):
+		return nil
+	case v.symptoms&(cannotServe|connectFailing) != 0:
+		weight = 75
+	default:
+		weight = 56
+	}
+	evidence := []string{fmt.Sprintf("the last connection was lost %s%s", f.ago(r.lostAt), parenthesised(r.lostType)),
+		count(f.s.Connect.Lost, "connection") + " lost so far"}
+	if r.recovered.IsZero() {
+		evidence = append(evidence, "nothing has connected since")
+	} else {
+		evidence = append(evidence, "the server answered again within "+short(max(0, r.recovered.Sub(r.lostAt))))
+	}
+	return []suspect{lostFinding(weight, cause, evidence)}
+}
+
+func lostFinding(weight float64, cause Cause, evidence []string) suspect {
+	switch cause {
+	case CauseServerShutdown:
+		return suspicion(weight, cause, "The server ended our sessions: it was shut down or restarted, or somebody terminated them.",
+			evidence, "If nobody meant to, read the server's log for who stopped it or called pg_terminate_backend.")
+	case CauseHeldIdle:
+		return suspicion(weight, cause, "The server ended a session whose transaction the application left open.",
+			evidence, "Commit or roll back before doing anything else that takes time.")
+	}
+	return suspicion(weight, CauseUnreachable, "Connections to the database break.",
+		evidence, "Look for a proxy, firewall or server crash that cuts them; read the server's log.")
+}
+
+func parenthesised(s string) string {
+	if s == "" {
+		return ""
+	}
+	return " (" + s + ")"
+}
+
+func diagnoseReadOnly(f *facts, v *verdict) []suspect {
+	if v.symptoms&writeRefused == 0 {
+		return nil
+	}
+	c := &f.s.Connect
+	why := remedies[string(CauseReadOnly)]
+	evidence := []string{fmt.Sprintf("%s refused with 25006, the last %s", count(c.ReadOnly, "statement"), f.ago(c.ReadOnlyAt))}
+	if s := f.s.Server; s != nil {
+		switch {
+		case s.InRecovery:
+			evidence = append(evidence, "the server is a standby in recovery")
+		case s.ReadOnly:
+			evidence = append(evidence, "the server's transactions are read-only by default")
+		default:
+			evidence = append(evidence, "the server itself takes writes")
+			why = remedy{"Statements that write are sent in read-only transactions.",
+				"Begin those transactions read-write, or reset default_transaction_read_only of the role."}
+		}
+	}
+	return []suspect{suspicion(85, CauseReadOnly, why.summary, evidence, why.advice)}
+}
+
+// diagnoseSlowConnect finds waits that were waits for a new connection and not for a holder.
+func diagnoseSlowConnect(f *facts, v *verdict) []suspect {
+	if v.symptoms&(waits|cannotServe) == 0 || v.symptoms&cannotServe != 0 {
+		return nil
+	}
+	each := mean(f.recent.connectTime, f.recent.opened)
+	peak := max(f.peak(), f.p.PeakWait)
+	connecting := f.s.Connect.InFlight > 0 && f.reach.hanging > 0
+	if each*2 < peak && !connecting {
+		return nil
+	}
+	if each*2 < f.p.PeakWait && !connecting {
+		return nil
+	}
+	weight := 75.0
+	if f.contended() {
+		weight = 42
+	}
+	evidence := []string{fmt.Sprintf("%s made lately, each taking %s", count(f.recent.opened, "connection"), short(each))}
+	if n := f.s.Connect.InFlight; n > 0 {
+		evidence = append(evidence, fmt.Sprintf("%s in flight for %s", count(n, "connect"), short(f.reach.hanging)))
+	}
+	evidence = append(evidence, "the longest wait was "+short(f.peak()))
+	return []suspect{suspicion(weight, CauseSlowConnect, "Requests wait for connections that are slow to be made.", evidence,
+		"Keep connections ready (MinConns, MinIdleConns, a longer MaxConnLifetime), and see what slows the handshake: DNS, TLS, authentication, distance.")}
+}

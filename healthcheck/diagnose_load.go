@@ -1,0 +1,147 @@
+package healthcheck
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// slowness is how the query time of holds compares with what it was.
+type slowness struct {
+	now   time.Duration // mean query time of a hold; of the running ones if those have lasted longer
+	was   time.Duration // while the pool was healthy; 0 if too few were seen
+	grown bool          // three times as long, and long enough to matter
+	slow  bool          // grown, or slow in itself
+}
+
+func (f *facts) slowness() slowness {
+	s := slowness{now: max(f.recent.query(), f.census.queryAge)}
+	var seen bool
+	s.was, seen = f.normal.query()
+	s.grown = seen && s.now >= 3*s.was && s.now >= 2*f.p.WaitTarget
+	s.slow = s.grown || s.now >= f.p.SlowQuery
+	return s
+}
+
+// diagnoseSlowDatabase finds holders that wait for the server, for longer than they used to or than anybody should.
+func diagnoseSlowDatabase(f *facts, v *verdict) []suspect {
+	share, s := f.census.share(querying), f.slowness()
+	if !f.pressed(v) || v.late || !s.slow || share == 0 || f.mostlyIdle() && f.census.queryAge < f.p.SlowQuery {
+		return nil
+	}
+	evidence := []string{fmt.Sprintf("%d of %s waiting for the server", f.census.count[querying],
+		count(f.census.held, "held connection"))}
+	if s.was > 0 {
+		evidence = append(evidence, fmt.Sprintf("a hold spends %s in queries, %s while the pool was healthy", short(s.now), short(s.was)))
+	} else {
+		evidence = append(evidence, fmt.Sprintf("a hold spends %s in queries", short(s.now)))
+	}
+	evidence = append(evidence, f.pressure())
+	if f.lockWaits() == nil && f.s.Server == nil {
+		evidence = append(evidence, "the server was not asked whether they wait for locks")
+	}
+	return []suspect{suspicion(40+50*share, CauseSlowDatabase, "Queries are slow, so connections come back late.",
+		f.withSites(evidence, querying),
+		"Find the slow statements (pg_stat_statements, EXPLAIN) and what the server lacks; a larger pool would slow it further.")}
+}
+
+// diagnoseUndersized is left when connections are used well and quickly, and are still not enough.
+func diagnoseUndersized(f *facts, v *verdict) []suspect {
+	c := &f.census
+	busy := c.share(working) + c.share(querying)
+	set := c.count[exempt]
+	if v.symptoms&waits == 0 || !f.contended() || v.late || f.slowness().slow || f.mostlyIdle() || !f.s.Full {
+		return nil
+	}
+	if busy == 0 && 2*set < f.s.Pool.Max {
+		return nil
+	}
+	evidence := []string{f.pressure()}
+	if d := f.recent; d.releases > 0 {
+		evidence = append(evidence, fmt.Sprintf("held for %s on average, %s of it in queries", short(d.hold()), short(d.query())))
+	}
+	advice := "Raise MaxConns step by step, if the server can bear it, or ask for less at once."
+	if s := size(f); s.Known {
+		evidence = append(evidence, fmt.Sprintf("%.3g acquires a second keep %.3g connections busy", s.ArrivalRate, s.Offered))
+		if s.Recommended > f.s.Pool.Max {
+			advice = fmt.Sprintf("Raise MaxConns to %d, if the server can bear it, or ask for less at once.", s.Recommended)
+		}
+	}
+	if 2*set >= f.s.Pool.Max {
+		evidence = append(evidence, fmt.Sprintf("%d of %d connections are set aside by ExpectLongHold", set, f.s.Pool.Max))
+		advice = "Give the long holds a pool or connections of their own, or raise MaxConns by their number."
+	}
+	weight := 38 + 50*busy
+	if f.idleDemand() {
+		weight -= 30
+	}
+	return []suspect{suspicion(weight, CauseUndersized, "The pool is too small for its traffic.", evidence, advice)}
+}
+
+// idleDemand says that the requests of late would not have kept even half of the pool busy: its size was not the trouble.
+func (f *facts) idleDemand() bool {
+	d := f.recent
+	if d.releases < enoughSeen || d.span <= 0 {
+		return false
+	}
+	offered := float64(d.ok+d.timeouts+d.canceled+d.errors) / d.span.Seconds() * d.hold().Seconds()
+	return 2*(offered+float64(f.census.count[exempt])) < float64(f.s.Pool.Max)
+}
+
+// diagnoseStarved finds that our own process did not get to run, which makes everything look slow.
+func diagnoseStarved(f *facts, v *verdict) []suspect {
+	const advice = "Give the process CPU: raise its limit, lower GOMAXPROCS to it, look for long GC pauses or a paused machine."
+	var worst time.Duration
+	late := 0
+	for i := max(0, len(f.all)-3); i < len(f.all); i++ {
+		worst = max(worst, f.all[i].Late)
+		if f.all[i].Late >= f.p.LateAfter/4 {
+			late++
+		}
+	}
+	weight := 0.0
+	switch {
+	case v.symptoms&starved != 0:
+		weight = 90
+	case v.late && v.symptoms&waits != 0:
+		weight = 88
+	case late >= 2 && v.symptoms&waits != 0:
+		weight = 65
+	case v.symptoms&acquireFailed != 0 && f.pausedAt(f.s.Traffic.LastErrorAt):
+		return []suspect{suspicion(58, CauseProcessStarved, "The process was paused, and requests ran out of time.",
+			[]string{"an acquire failed " + f.ago(f.s.Traffic.LastErrorAt) + ", just when the process had not run"}, advice)}
+	}
+	evidence := []string{fmt.Sprintf("of the last three judgements %d came late, by up to %s", late, short(worst))}
+	return []suspect{suspicion(weight, CauseProcessStarved, "This process does not get to run in time.", evidence, advice)}
+}
+
+// pausedAt says whether the process was paused shortly before t.
+func (f *facts) pausedAt(t time.Time) bool {
+	for i := range f.all {
+		if since := t.Sub(f.all[i].At); f.lateAt(i) && since >= -f.all[i].Late && since <= 2*time.Second {
+			return true
+		}
+	}
+	return false
+}
+
+// pids writes process IDs, and for our own connections where they were taken.
+func (f *facts) pids(set map[uint32]bool) string {
+	var out []string
+	for _, pid := range slices.Sorted(maps.Keys(set)) {
+		text := "PID " + strconv.FormatUint(uint64(pid), 10)
+		for i := range f.s.Holders {
+			if h := &f.s.Holders[i]; h.PID == pid && h.Site != "" {
+				text += " (ours, taken at " + h.Site + ")"
+				break
+			}
+		}
+		if out = append(out, text); len(out) == 5 {
+			break
+		}
+	}
+	return strings.Join(out, ", ")
+}

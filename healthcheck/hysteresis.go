@@ -1,0 +1,93 @@
+package healthcheck
+
+import "time"
+
+// streakLife is how long a streak of bad samples outlives the last of them: quiet samples do not end it, time does.
+const streakLife = time.Minute
+
+// hysteresis keeps one odd sample from changing a status: getting worse takes a few bad samples in a row, getting better
+// a few good ones and some time.
+type hysteresis struct {
+	// For each tier: how many samples in a row were at least, or at most, that bad.
+	worse, better [Unhealthy + 1]int
+	worseAt       time.Time // the last sample that was not healthy
+}
+
+// observe counts one verdict. One that says nothing about waits breaks no streak of bad ones; one taken while the process
+// was starved is no good news.
+func (h *hysteresis) observe(v *verdict, at time.Time) {
+	if v.tier == Unknown {
+		*h = hysteresis{}
+		return
+	}
+	if age := at.Sub(h.worseAt); age < 0 || age > streakLife {
+		h.worse = [Unhealthy + 1]int{}
+	}
+	if v.tier > Healthy {
+		h.worseAt = at
+	}
+	for tier := Healthy; tier <= Unhealthy; tier++ {
+		switch {
+		case v.tier >= tier:
+			h.worse[tier]++
+		case !v.quiet && !v.late:
+			h.worse[tier] = 0
+		}
+		switch {
+		case v.tier > tier:
+			h.better[tier] = 0
+		case !v.late:
+			h.better[tier]++
+		}
+	}
+}
+
+// event says what the streaks amount to in a state entered at since.
+func (h *hysteresis) event(p *Policy, state State, since time.Time, v *verdict, at time.Time) event {
+	if v.tier == Unknown {
+		return nothing
+	}
+	status := state.Status()
+	for tier := Unhealthy; tier > max(status, Healthy); tier-- {
+		if h.worse[tier] >= p.Enter {
+			return worsened(tier, v)
+		}
+	}
+	switch {
+	case status == Unknown && v.tier == Healthy:
+		return good // nothing to be trusted again: it has not failed yet
+	case v.tier > status:
+		return nothing
+	case at.Sub(since) < p.Dwell:
+		return nothing
+	case v.tier == status:
+		return observed(v)
+	case h.better[v.tier] >= p.Leave:
+		return observed(v)
+	case h.better[Degraded] >= p.Leave && status == Unhealthy:
+		return settling // better for long enough, though how much better has not lasted yet
+	}
+	return nothing
+}
+
+func worsened(tier Status, v *verdict) event {
+	switch {
+	case tier == Unhealthy:
+		return bad
+	case v.settling:
+		return settling
+	}
+	return poor
+}
+
+func observed(v *verdict) event {
+	switch {
+	case v.tier == Healthy:
+		return good
+	case v.tier == Unhealthy:
+		return bad
+	case v.settling:
+		return settling
+	}
+	return poor
+}

@@ -1,0 +1,122 @@
+package healthcheck
+
+import (
+	"fmt"
+	"time"
+)
+
+// flapSpan is how far back [Report.Flaps] counts.
+const flapSpan = 10 * time.Minute
+
+// Judge follows one pool through its life. It remembers a bounded window of samples and the state; what it makes of them
+// depends on nothing else. A Judge is for one goroutine.
+type Judge struct {
+	pool   string
+	policy Policy
+
+	recent     window
+	normal     normal
+	hysteresis hysteresis
+
+	state   State
+	since   time.Time
+	started bool
+	why     []Finding // what explained the present trouble when it could be seen
+	history []Change  // replaced, never changed: reports share it
+	sizing  Sizing
+	usage   float64
+}
+
+// NewJudge returns the judge of the named pool, in state [Initializing]. It fails if the policy does not validate.
+func NewJudge(pool string, p Policy) (*Judge, error) {
+	if err := p.Validate(); err != nil {
+		return nil, fmt.Errorf("pool %q: %w", pool, err)
+	}
+	return &Judge{pool: pool, policy: p, state: Initializing}, nil
+}
+
+// Judge adds s to what is known and says how the pool is at s.At. A closed pool's sample begins the shutdown.
+func (j *Judge) Judge(s Sample) *Report {
+	if s.At.Before(j.since) || j.since.IsZero() {
+		j.since = s.At // the first sample, or a clock that was set back
+	}
+	if s.Closed {
+		return j.ShuttingDown(s.At)
+	}
+	j.recent.add(s)
+	f := newFacts(&j.policy, j.recent, j.normal)
+	v := decide(f)
+	j.hysteresis.observe(&v, s.At)
+	j.explain(f, &v)
+	j.started = j.started || f.known()
+	j.sizing, j.usage = size(f), usage(f.s)
+	j.apply(j.hysteresis.event(&j.policy, j.state, j.since, &v, s.At), s.At)
+	if v.tier == Healthy && j.state == StateHealthy {
+		j.normal.learn(f.last)
+	}
+	return j.report(s.At)
+}
+
+// ShuttingDown says that the pool is closing: it takes no more work, and whatever it suffers from is no longer news.
+func (j *Judge) ShuttingDown(at time.Time) *Report { return j.end(shutdown, at) }
+
+// Terminated says that the pool is closed. Nothing leads out of this state.
+func (j *Judge) Terminated(at time.Time) *Report { return j.end(terminate, at) }
+
+func (j *Judge) end(e event, at time.Time) *Report {
+	j.why, j.recent = nil, nil
+	j.apply(e, at)
+	return j.report(at)
+}
+
+// explain keeps the findings. Trouble that is over leaves nothing to be examined, yet its traces keep the pool degraded
+// for a while: until something else goes wrong, what explained it then explains it now.
+func (j *Judge) explain(f *facts, v *verdict) {
+	switch {
+	case v.tier > Healthy:
+		found := diagnose(f, v)
+		if len(j.why) == 0 || v.live || found[0].Cause != CauseInsufficientData {
+			j.why = found
+		}
+	case j.state.Status() <= Healthy && !v.quiet:
+		j.why = nil
+	}
+}
+
+func (j *Judge) apply(e event, at time.Time) {
+	to := transitions[j.state][e]
+	if to == j.state {
+		return
+	}
+	c := Change{At: at, From: j.state, To: to}
+	if to.Status() > Healthy && len(j.why) > 0 {
+		c.Cause = j.why[0].Cause
+	}
+	keep := j.history[max(0, len(j.history)-historySize+1):]
+	j.history = append(append(make([]Change, 0, len(keep)+1), keep...), c)
+	j.state, j.since = to, at
+}
+
+func (j *Judge) report(at time.Time) *Report {
+	r := &Report{
+		Pool: j.pool, State: j.state, Status: j.state.Status(), Since: j.since, At: at,
+		Flaps: j.flaps(at), Advice: j.sizing, History: j.history,
+		Started: j.started, Usage: j.usage, UsageHigh: j.usage >= j.policy.UsageWarning,
+	}
+	if r.Status > Healthy {
+		r.Findings = j.why
+	}
+	return r
+}
+
+// flaps counts the changes of status, as opposed to state, within flapSpan. Coming to life is none.
+func (j *Judge) flaps(at time.Time) int {
+	n := 0
+	for _, c := range j.history {
+		from, to := c.From.Status(), c.To.Status()
+		if from != to && from != Unknown && to != Unknown && at.Sub(c.At) <= flapSpan {
+			n++
+		}
+	}
+	return n
+}

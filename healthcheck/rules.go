@@ -1,0 +1,208 @@
+package healthcheck
+
+import (
+	"fmt"
+	"time"
+)
+
+// symptom is one thing that a rule objects to. Symptoms decide the tier; causes explain them.
+type symptom uint16
+
+const (
+	cannotServe    symptom = 1 << iota // no way through to the server
+	connectFailing                     // new connections fail; those that exist still serve
+	connectionLost                     // sessions broke, or connects failed, and it was mended
+	acquireFailed                      // somebody did not get a connection
+	writeRefused                       // a statement was refused for it would have written
+	stuckPool                          // full, and nothing comes back
+	queueStands                        // even the luckiest waits
+	peakWait                           // one wait was too long
+	crowded                            // nearly full, and somebody waits
+	leakHeld                           // connections were forgotten
+	starved                            // our own process did not get to run
+	thresholds                         // a ratio that the policy itself forbids
+
+	waits = acquireFailed | stuckPool | queueStands | peakWait | crowded
+	past  = acquireFailed | connectionLost | writeRefused // seen in the last minute, not necessarily now
+)
+
+// verdict is what the rules make of the newest sample, before hysteresis.
+type verdict struct {
+	tier     Status
+	symptoms symptom
+	reasons  []string // one a symptom, with its numbers
+
+	quiet    bool // says nothing about waits
+	late     bool // taken while the process was starved
+	settling bool // nothing is wrong but the traces of an outage that is over
+	live     bool // a symptom is there now
+}
+
+func (v *verdict) add(tier Status, s symptom, format string, args ...any) {
+	v.tier = max(v.tier, tier)
+	v.symptoms |= s
+	v.reasons = append(v.reasons, fmt.Sprintf(format, args...))
+	v.live = v.live || s&^past != 0
+}
+
+// decide applies the rules of the policy.
+func decide(f *facts) verdict {
+	v := verdict{tier: Unknown, quiet: f.quiet(), late: f.late()}
+	if f.known() {
+		v.tier = Healthy
+	}
+	f.serviceRules(&v)
+	switch f.p.Rules {
+	case RulesEvidence:
+		f.errorRules(&v)
+		f.evidenceRules(&v)
+		f.starvedRules(&v)
+	case RulesIdleRatio:
+		f.errorRules(&v)
+		f.idleRules(&v)
+		f.starvedRules(&v)
+	case RulesUsage:
+		f.usageRules(&v)
+	}
+	return v
+}
+
+// serviceRules hold under every policy: a ratio cannot be good enough for a pool that has lost its server. A server
+// that merely does not answer may be a process that does not listen, so lateness excuses silence.
+func (f *facts) serviceRules(v *verdict) {
+	r := &f.reach
+	if !r.gone() {
+		return
+	}
+	if r.failing() {
+		v.add(Unhealthy, cannotServe, "the last attempt to connect failed %s: %s", f.ago(r.failedAt), r.errorType)
+	} else if !v.late {
+		v.add(Unhealthy, cannotServe, "connects have been without an answer for %s", short(r.hanging))
+	}
+}
+
+// errorRules degrade for what went wrong within ErrorWindow. What an outage broke stops counting soon after its end.
+func (f *facts) errorRules(v *verdict) {
+	r, t := &f.reach, &f.s.Traffic
+	counts := func(at time.Time) bool { return f.within(at, f.p.ErrorWindow) }
+	if v.symptoms&cannotServe == 0 && counts(r.trouble) {
+		switch {
+		case r.recovered.IsZero() && r.failing():
+			v.add(Degraded, connectFailing, "the last attempt to connect failed %s: %s", f.ago(r.failedAt), r.errorType)
+		case r.recovered.IsZero():
+			v.add(Degraded, connectionLost, "a connection was lost %s", f.ago(r.trouble))
+		case f.s.At.Sub(r.recovered) < f.p.Settle:
+			v.settling = v.tier <= Healthy
+			v.add(Degraded, connectionLost, "the server answers again since %s", short(f.s.At.Sub(r.recovered)))
+		}
+	}
+	if Classify(t.LastErrorType) != "" && counts(t.LastErrorAt) && !f.forgiven(t.LastErrorAt) {
+		after := r.recovered.IsZero() || t.LastErrorAt.Sub(r.recovered) > f.p.Settle
+		v.settling = v.settling && !after
+		v.add(Degraded, acquireFailed, "an acquire failed %s: %s", f.ago(t.LastErrorAt), t.LastErrorType)
+	}
+	if !f.s.Full && full(f.s) && f.last.canceled > 0 {
+		v.settling = false
+		v.add(Degraded, acquireFailed, "%d acquires were given up while the pool was full", f.last.canceled)
+	}
+	if at := f.s.Connect.ReadOnlyAt; counts(at) && !f.writable(at) {
+		v.settling = false
+		v.add(Degraded, writeRefused, "the server refused to write %s", f.ago(at))
+	}
+}
+
+// forgiven says that an acquire failed because of an outage that is over and settled, or as its echo.
+func (f *facts) forgiven(at time.Time) bool {
+	r := &f.reach
+	return f.within(r.trouble, f.p.ErrorWindow) && !r.recovered.IsZero() && at.Sub(r.recovered) <= f.p.Settle &&
+		f.s.At.Sub(r.recovered) >= f.p.Settle
+}
+
+// writable says that the server was asked well after at, and takes writes again.
+func (f *facts) writable(at time.Time) bool {
+	v := f.s.Server
+	return v != nil && !v.ReadOnly && !v.InRecovery && v.At.Sub(at) >= f.p.Settle
+}
+
+func (f *facts) evidenceRules(v *verdict) {
+	if v.late {
+		return // the pause made everybody wait and every hold look old
+	}
+	p, t := f.p, &f.s.Traffic
+	was := v.symptoms
+	if d := f.stuckFor(); d >= p.StuckAfter {
+		v.add(Unhealthy, stuckPool, "all %d connections in use, %s waiting, nothing released for %s",
+			f.s.Pool.Max, count(t.Waiting, "request"), short(d))
+	}
+	if f.standingQueue() {
+		v.add(Degraded, queueStands, "nobody waited less than %s", short(max(t.MinWait, p.WaitTarget)))
+	}
+	f.peakRule(v)
+	if u := usage(f.s); u >= p.UsageDegraded && t.Waiting > 0 && t.OldestWait > p.WaitTarget {
+		v.add(Degraded, crowded, "%d of %d connections in use with %s waiting", f.s.Pool.Used, f.s.Pool.Max,
+			count(t.Waiting, "request"))
+	}
+	if n := f.census.count[leaked]; n > 0 {
+		v.add(Degraded, leakHeld, "%s held and forgotten", count(n, "connection"))
+	}
+	v.settling = v.settling && v.symptoms == was
+}
+
+func (f *facts) peakRule(v *verdict) {
+	d := f.peak()
+	switch {
+	case d <= f.p.PeakWait:
+	case f.seenBefore(d):
+		v.quiet = true
+	default:
+		v.settling = false
+		v.add(Degraded, peakWait, "a wait of %s", short(d))
+	}
+}
+
+func (f *facts) idleRules(v *verdict) {
+	if v.tier == Unknown {
+		return
+	}
+	idle, total := f.s.Pool.Idle, f.s.Pool.Total
+	ratio := 0.0
+	if total > 0 {
+		ratio = float64(idle) / float64(total)
+	}
+	switch {
+	case total == 0:
+		v.add(Unhealthy, thresholds, "no connections")
+	case ratio >= f.p.IdleHealthy:
+	case ratio >= f.p.IdleDegraded:
+		v.add(Degraded, thresholds, "%d of %d connections idle (%s)", idle, total, percent(ratio))
+	default:
+		v.add(Unhealthy, thresholds, "%d of %d connections idle (%s)", idle, total, percent(ratio))
+	}
+	v.settling = v.settling && v.symptoms&thresholds == 0
+	if !v.late {
+		f.peakRule(v)
+	}
+}
+
+func (f *facts) usageRules(v *verdict) {
+	u := usage(f.s)
+	tier := Healthy
+	switch {
+	case v.tier == Unknown:
+		return
+	case u >= f.p.UsageUnhealthy:
+		tier = Unhealthy
+	case u >= f.p.UsageDegraded:
+		tier = Degraded
+	}
+	if tier > Healthy {
+		v.add(tier, thresholds, "%d of %d connections in use (%s)", f.s.Pool.Used, f.s.Pool.Max, percent(u))
+	}
+}
+
+func (f *facts) starvedRules(v *verdict) {
+	if f.lateAt(len(f.all) - 1) {
+		v.settling = false
+		v.add(Degraded, starved, "this judgement came %s late", short(f.s.Late))
+	}
+}

@@ -1,0 +1,121 @@
+package healthcheck
+
+import "time"
+
+// The window is bounded in number, about 80 KB a pool, and reaches back far enough for every rule: of samples that come
+// fast, the older ones are merged.
+const (
+	windowSize = 128
+	windowSpan = 2 * time.Minute
+)
+
+// window is the recent samples, oldest first. Only the newest keeps its holders and waiters: they say who, the counters
+// of the others say since when.
+type window []Sample
+
+// add appends s. Time that went backwards makes the past incomparable: it is forgotten.
+func (w *window) add(s Sample) {
+	clean(&s)
+	if n := len(*w); n > 0 {
+		last := &(*w)[n-1]
+		if s.At.Before(last.At) {
+			*w = (*w)[:0]
+		} else {
+			last.Holders, last.Waiters, last.Server = nil, nil, nil
+		}
+	}
+	if len(*w) == windowSize {
+		w.makeRoom()
+	}
+	*w = append(*w, s)
+}
+
+// makeRoom forgets the oldest sample if the rest reach back far enough, and otherwise merges the older half in pairs.
+func (w *window) makeRoom() {
+	all := *w
+	if all[len(all)-1].At.Sub(all[1].At) >= windowSpan {
+		*w = all[:copy(all, all[1:])]
+		return
+	}
+	const half = windowSize / 2
+	for i := range half / 2 {
+		all[i] = merge(&all[2*i], &all[2*i+1])
+	}
+	*w = all[:half/2+copy(all[half/2:], all[half:])]
+}
+
+// merge makes of two consecutive samples the one that would have been taken had the first been left out.
+func merge(a, b *Sample) Sample {
+	m, t := *b, &a.Traffic
+	m.Late = max(a.Late, b.Late)
+	switch {
+	case t.Ended == 0:
+	case b.Traffic.Ended == 0:
+		m.Traffic.MinWait, m.Traffic.PeakWait, m.Traffic.Ended = t.MinWait, t.PeakWait, t.Ended
+	default:
+		m.Traffic.MinWait = min(t.MinWait, b.Traffic.MinWait)
+		m.Traffic.PeakWait = max(t.PeakWait, b.Traffic.PeakWait)
+		m.Traffic.Ended += t.Ended
+	}
+	return m
+}
+
+// clean makes of absurd readings none at all: a negative gauge or age is no evidence.
+func clean(s *Sample) {
+	p, t, c := &s.Pool, &s.Traffic, &s.Connect
+	for _, n := range []*int{
+		&p.Total, &p.Idle, &p.Used, &p.Constructing, &p.Max, &p.MinConns, &p.MinIdle, &t.Waiting, &c.InFlight,
+	} {
+		*n = max(*n, 0)
+	}
+	for _, n := range []*int64{
+		&t.OK, &t.Timeouts, &t.Canceled, &t.Errors, &t.Releases, &t.Ended, &c.Opened, &c.Closed, &c.Failures, &c.Lost,
+		&c.ReadOnly,
+	} {
+		*n = max(*n, 0)
+	}
+	for _, d := range []*time.Duration{
+		&s.Late, &t.OldestWait, &t.WaitTime, &t.HoldTime, &t.QueryTime, &t.MinWait, &t.PeakWait, &c.ConnectTime, &c.LastTime,
+	} {
+		*d = max(*d, 0)
+	}
+	p.Constructing = min(p.Constructing, p.Total)
+}
+
+// delta is what happened between two samples. Counters that went backwards count as nothing.
+type delta struct {
+	span                                       time.Duration
+	ok, timeouts, canceled, errors, releases   int64
+	opened, failures, lost                     int64
+	waitTime, holdTime, queryTime, connectTime time.Duration
+	waiting                                    int // more of them than before
+}
+
+func between(a, b *Sample) delta {
+	n := func(before, after int64) int64 { return max(0, after-before) }
+	d := func(before, after time.Duration) time.Duration { return max(0, after-before) }
+	t, u, c, e := &a.Traffic, &b.Traffic, &a.Connect, &b.Connect
+	return delta{
+		span: d(0, b.At.Sub(a.At)),
+		ok:   n(t.OK, u.OK), timeouts: n(t.Timeouts, u.Timeouts), canceled: n(t.Canceled, u.Canceled),
+		errors: n(t.Errors, u.Errors), releases: n(t.Releases, u.Releases),
+		opened: n(c.Opened, e.Opened), failures: n(c.Failures, e.Failures), lost: n(c.Lost, e.Lost),
+		waitTime: d(t.WaitTime, u.WaitTime), holdTime: d(t.HoldTime, u.HoldTime),
+		queryTime: d(t.QueryTime, u.QueryTime), connectTime: d(c.ConnectTime, e.ConnectTime),
+		waiting: max(0, u.Waiting-t.Waiting),
+	}
+}
+
+// hold and query are the means of the holds that ended; 0 if none did.
+func (d delta) hold() time.Duration  { return mean(d.holdTime, d.releases) }
+func (d delta) query() time.Duration { return mean(min(d.queryTime, d.holdTime), d.releases) }
+
+// idle is how long the application held a connection without using it, on average.
+func (d delta) idle() time.Duration { return d.hold() - d.query() }
+
+func mean(total time.Duration, n int64) time.Duration {
+	if n <= 0 {
+		return 0
+	}
+	return total / time.Duration(n)
+}
