@@ -39,9 +39,13 @@ func (l *eventLog) warn(event, message string, attrs ...slog.Attr) {
 	l.emit(context.Background(), slog.LevelWarn, event, message, attrs...)
 }
 
-// acquired tells, at debug level, of one acquire that ended.
-func (l *eventLog) acquired(ctx context.Context, wait time.Duration, errorType string) {
-	if !l.logger.Enabled(ctx, slog.LevelDebug) {
+// eachEvent reports whether acquires and releases are logged one by one.
+func (l *eventLog) eachEvent() bool { return l.logger.Enabled(context.Background(), slog.LevelDebug) }
+
+// acquired tells, at debug level, of one acquire that ended. Several at once are a replay: they were not logged when they
+// happened, and now it is too late.
+func (l *eventLog) acquired(ctx context.Context, wait time.Duration, errorType string, n int) {
+	if n > 1 || !l.logger.Enabled(ctx, slog.LevelDebug) {
 		return
 	}
 	attrs := append(spanAttrs(trace.SpanContextFromContext(ctx)), seconds("wait", wait))
@@ -54,8 +58,8 @@ func (l *eventLog) acquired(ctx context.Context, wait time.Duration, errorType s
 }
 
 // released tells, at debug level, of one hold that ended.
-func (l *eventLog) released(ctx context.Context, use time.Duration) {
-	if !l.logger.Enabled(ctx, slog.LevelDebug) {
+func (l *eventLog) released(ctx context.Context, use time.Duration, n int) {
+	if n > 1 || !l.logger.Enabled(ctx, slog.LevelDebug) {
 		return
 	}
 	l.emit(ctx, slog.LevelDebug, telemetry.EventReleased, "connection released",

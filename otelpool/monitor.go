@@ -69,6 +69,7 @@ func start(pool *pgxpool.Pool, cfg *pgxpool.Config, t *tracer.Tracer, c *config)
 		return nil, err
 	}
 	if t != nil {
+		t.SetDirect(m.log.eachEvent())
 		t.SetRecorder(m.recorder)
 	}
 	m.announce(renamed)
@@ -95,17 +96,11 @@ func (m *Monitor) run(ctx context.Context) {
 	interval := m.config.healthInterval
 	timer := time.NewTicker(interval)
 	defer timer.Stop()
-	var wake <-chan struct{}
-	if m.tracer != nil {
-		wake = m.tracer.Wake()
-	}
 	previous := time.Now()
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-wake:
-			m.tracer.Flush()
 		case <-timer.C:
 			now := time.Now()
 			late := now.Sub(previous) - interval

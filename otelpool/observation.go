@@ -52,6 +52,7 @@ func (t *ticker) observe(now time.Time, late time.Duration) {
 	previous := m.last.Load()
 	o := &observation{at: now, full: m.tracer != nil, limits: m.limits, tally: t.tally}
 	if m.tracer != nil {
+		m.tracer.SetDirect(m.log.eachEvent()) // levels change at run time
 		blameless := late
 		if late < max(m.config.healthInterval, starvedAfter) {
 			blameless = 0

@@ -36,7 +36,7 @@ const maxFailed = 32
 
 func newRecorder(provider metric.MeterProvider, pool string, log *eventLog) (*recorder, error) {
 	meter := newMeter(provider)
-	bounds := metric.WithExplicitBucketBoundaries(telemetry.Buckets...)
+	bounds := metric.WithExplicitBucketBoundaries(telemetry.Buckets[:]...)
 	wait, err1 := dbconv.NewClientConnectionWaitTime(meter, bounds)
 	use, err2 := dbconv.NewClientConnectionUseTime(meter, bounds)
 	create, err3 := dbconv.NewClientConnectionCreateTime(meter, bounds)
@@ -61,8 +61,8 @@ func (r *recorder) options(more ...attribute.KeyValue) []metric.RecordOption {
 }
 
 // RecordWait implements [tracer.Recorder].
-func (r *recorder) RecordWait(ctx context.Context, wait time.Duration, errorType string) {
-	r.log.acquired(ctx, wait, errorType)
+func (r *recorder) RecordWait(ctx context.Context, wait time.Duration, errorType string, n int) {
+	r.log.acquired(ctx, wait, errorType, n)
 	if !r.wait.Enabled(ctx) {
 		return
 	}
@@ -70,14 +70,19 @@ func (r *recorder) RecordWait(ctx context.Context, wait time.Duration, errorType
 	if errorType != "" {
 		opts = r.optionsFor(errorType)
 	}
-	r.wait.Record(ctx, wait.Seconds(), opts...)
+	for v := wait.Seconds(); n > 0; n-- {
+		r.wait.Record(ctx, v, opts...)
+	}
 }
 
 // RecordUse implements [tracer.Recorder].
-func (r *recorder) RecordUse(ctx context.Context, use time.Duration) {
-	r.log.released(ctx, use)
-	if r.use.Enabled(ctx) {
-		r.use.Record(ctx, use.Seconds(), r.plain...)
+func (r *recorder) RecordUse(ctx context.Context, use time.Duration, n int) {
+	r.log.released(ctx, use, n)
+	if !r.use.Enabled(ctx) {
+		return
+	}
+	for v := use.Seconds(); n > 0; n-- {
+		r.use.Record(ctx, v, r.plain...)
 	}
 }
 

@@ -3,6 +3,7 @@ package tracer
 import (
 	"context"
 	"sync/atomic"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -23,20 +24,12 @@ type acquire struct {
 	goroutine       uintptr // identity of the calling goroutine while it lives; 0 where unknown
 	waiter          int32   // place in the ring
 
-	// Written before it is published as the holder of its connection, or joins the ended ones.
-	held    int64   // when the connection was obtained, or the acquire failed
-	failure *string // error.type of a failed one
+	// Written before it is published as the holder of its connection.
+	held int64 // when the connection was obtained
 
 	// Written by the holder, read by anybody.
 	activity activity
 	suspect  suspicion
-
-	// Written before it joins the ended ones.
-	use   int64
-	next  *acquire
-	depth int32
-
-	waitCounted atomic.Bool
 }
 
 // acquireKey finds the acquire of one tracer among the values of a context.
@@ -69,13 +62,21 @@ func (t *Tracer) TraceAcquireEnd(ctx context.Context, pool *pgxpool.Pool, data p
 	}
 	a := t.acquireFrom(ctx)
 	t.waiters.remove(a)
-	a.held = t.now()
+	now := t.now()
 	if data.Err != nil || data.Conn == nil {
-		t.acquireFailed(a, data.Err)
+		t.acquireFailed(a, now, data.Err)
 		return
 	}
+	a.held = now
 	t.hold(data.Conn, a)
 	t.counters.acquired()
+	wait := now - a.start
+	if r := t.directly(a.Context); r != nil {
+		t.waits.addTold(wait)
+		r.RecordWait(a.Context, time.Duration(wait), "", 1)
+		return
+	}
+	t.waits.add(wait)
 }
 
 // acquireFrom finds what TraceAcquireStart returned. A tracer further out may have wrapped it; one that dropped it, and
@@ -90,7 +91,7 @@ func (t *Tracer) acquireFrom(ctx context.Context) *acquire {
 	return &acquire{Context: ctx, owner: t, start: t.now(), waiter: notWaiting}
 }
 
-func (t *Tracer) acquireFailed(a *acquire, err error) {
+func (t *Tracer) acquireFailed(a *acquire, now int64, err error) {
 	kind := errtype.Of(err)
 	switch kind {
 	case errtype.Timeout:
@@ -101,10 +102,15 @@ func (t *Tracer) acquireFailed(a *acquire, err error) {
 		t.counters.errors.Add(1)
 	}
 	if kind != errtype.Canceled { // the caller's own choice is no fault of the pool
-		t.faults.acquire.note(a.held, kind, err)
+		t.faults.acquire.note(now, kind, err)
 	}
-	a.failure = &kind
-	t.end(a)
+	wait := now - a.start
+	if r := t.recorder.Load(); r != nil {
+		t.waits.addTold(wait)
+		(*r).RecordWait(a.Context, time.Duration(wait), kind, 1)
+		return
+	}
+	t.waits.add(wait)
 }
 
 // hold publishes a as the holder of conn. The caller owns conn at this moment.

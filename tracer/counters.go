@@ -1,35 +1,27 @@
 package tracer
 
 import (
-	"math"
 	"sync/atomic"
 	"time"
 )
 
-// noWait is the shortest wait of a tick in which no acquire ended.
-const noWait = math.MaxInt64
-
-// counters are what the hooks count. What callers count on every cycle stands apart from what a flush adds up.
+// counters are what the hooks count. Durations are counted apart, in durations.
 type counters struct {
 	started atomic.Int64 // also the ticket of the ring of waiters
 	ok      atomic.Int64
 	maxHeld atomic.Int64 // most connections held at once
 	_       [40]byte     // acquirers and releasers use different cache lines
 
-	releases atomic.Int64
-	doomed   [len(Reasons)]atomic.Int64 // releases by foretold reason
-	_        [8]byte
+	releases  atomic.Int64
+	queryTime atomic.Int64
+	doomed    [len(Reasons)]atomic.Int64 // releases by foretold reason
+	_         [8]byte
 
 	timeouts, canceled, errors atomic.Int64
 	unpaired                   atomic.Int64
 	hijacked                   atomic.Int64
 
-	// Of acquires and holds that were accounted for.
-	waitTime, useTime, queryTime atomic.Int64
-	ended                        atomic.Int64
-	minWait                      atomic.Int64 // since the last sweep; noWait if none
-	peakWait                     atomic.Int64 // since the last sweep
-	maxWait                      atomic.Int64 // ever
+	maxWait atomic.Int64 // as of the last sweep
 
 	opened, connecting     atomic.Int64
 	createTime, lastCreate atomic.Int64
@@ -93,14 +85,15 @@ func (t *Tracer) Counters() Counters {
 	out := Counters{
 		Timeouts: c.timeouts.Load(), Canceled: c.canceled.Load(), Errors: c.errors.Load(),
 		Releases: c.releases.Load(), Unpaired: c.unpaired.Load(), Hijacked: c.hijacked.Load(),
-		UseTime: time.Duration(c.useTime.Load()), QueryTime: time.Duration(c.queryTime.Load()),
-		MaxWait: time.Duration(c.maxWait.Load()), MaxHeld: c.maxHeld.Load(),
-		Opened: c.opened.Load(), Connecting: c.connecting.Load(),
+		QueryTime: time.Duration(c.queryTime.Load()), MaxHeld: c.maxHeld.Load(),
+		MaxWait: time.Duration(max(c.maxWait.Load(), t.waits.most.Load())),
+		Opened:  c.opened.Load(), Connecting: c.connecting.Load(),
 		CreateTime: time.Duration(c.createTime.Load()), LastCreate: time.Duration(c.lastCreate.Load()),
 		LastOpenedAt: t.wall(c.lastOpenedAt.Load()),
 	}
 	out.OK = c.ok.Load()
-	out.WaitTime = time.Duration(c.waitTime.Load())
+	_, out.WaitTime = t.waits.total()
+	_, out.UseTime = t.uses.total()
 	for i := range Reasons {
 		out.Doomed[i] = c.doomed[i].Load()
 		out.Closed[i] = c.closed[i].Load()

@@ -118,14 +118,6 @@ func (act *activity) end(now int64) {
 	}
 }
 
-// close ends what was left open: rows that were not closed before their connection was released.
-func (act *activity) close(now int64) {
-	if act.open.Load() > 0 {
-		act.queryTime.Add(now - act.openSince.Load())
-		act.open.Store(0)
-	}
-}
-
 // total is the time spent in queries up to now, an open one included.
 func (act *activity) total(now int64) int64 {
 	total := act.queryTime.Load()

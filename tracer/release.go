@@ -1,6 +1,8 @@
 package tracer
 
 import (
+	"time"
+
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 )
@@ -22,14 +24,23 @@ func (t *Tracer) TraceRelease(pool *pgxpool.Pool, data pgxpool.TraceReleaseData)
 		return
 	}
 	now := t.now()
-	a.use = now - a.held
-	a.activity.close(now)
+	use := now - a.held
 	if doomed := s.foretell(data.Conn, now); doomed != nil {
 		t.counters.doomed[reasonIndex(*doomed)].Add(1)
 	}
+	query := min(a.activity.total(now), use)
+	t.counters.queryTime.Add(query)
+	if a.site != nil {
+		a.site.released(use, query)
+	}
 	t.endSuspicion(s, a, now)
 	t.counters.releases.Add(1)
-	t.end(a)
+	if r := t.directly(a.Context); r != nil {
+		t.uses.addTold(use)
+		r.RecordUse(a.Context, time.Duration(use), 1)
+		return
+	}
+	t.uses.add(use)
 }
 
 // Reason says why a connection was closed, or is about to be.

@@ -76,11 +76,17 @@ const pruneAbove = 1024
 
 func (t *Tracer) finish(snap *Snapshot, now int64) {
 	c := &t.counters
-	snap.PeakWait = time.Duration(c.peakWait.Swap(0))
-	if least := c.minWait.Swap(noWait); least != noWait {
-		snap.MinWait = time.Duration(least)
+	t.flushMu.Lock()
+	seen := t.window
+	seen.least, seen.most = min(seen.least, t.waits.least.Swap(none)), max(seen.most, t.waits.most.Swap(0))
+	t.window = window{least: none}
+	t.flushMu.Unlock()
+	raise(&c.maxWait, seen.most)
+	snap.PeakWait = time.Duration(seen.most)
+	if seen.least != none {
+		snap.MinWait = time.Duration(seen.least)
 	}
-	ended := c.ended.Load()
+	ended, _ := t.waits.total()
 	snap.Ended, t.sweep.ended = ended-t.sweep.ended, ended
 	snap.Counters, snap.Faults = t.Counters(), t.Faults()
 	snap.Suspects = map[Tier]int64{

@@ -1,7 +1,6 @@
 package tracer
 
 import (
-	"context"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -20,18 +19,6 @@ var (
 	_ pgxpool.AcquireTracer = (*Tracer)(nil)
 	_ pgxpool.ReleaseTracer = (*Tracer)(nil)
 )
-
-// Recorder receives durations: from [Tracer.Flush] as a rule, from the goroutine of a caller when flushes cannot keep up.
-// It must be safe for concurrent use, return at once and not call back into the pool. errorType is "" for success, else a
-// value of package internal/errtype. The contexts are those of the calls that took so long.
-type Recorder interface {
-	// RecordWait is called once for every acquire that ends, failed ones included.
-	RecordWait(ctx context.Context, wait time.Duration, errorType string)
-	// RecordUse is called when a held connection is released, with the context it was acquired with.
-	RecordUse(ctx context.Context, use time.Duration)
-	// RecordCreate is called when a connection has been established.
-	RecordCreate(ctx context.Context, create time.Duration)
-}
 
 // Options configure a [Tracer]. The zero value keeps counters and holders, without stacks and without suspicion.
 type Options struct {
@@ -57,9 +44,14 @@ type Tracer struct {
 	slots    slotTable
 	faults   faults
 	events   eventQueue
-	ended    endedList
+
+	waits    durations // of acquires
+	uses     durations // of holds
 	creates  createList
 	recorder atomic.Pointer[Recorder]
+	direct   atomic.Bool
+	flushMu  sync.Mutex // serialises flushes; guards window and what was replayed
+	window   window
 
 	maxLifetime, maxIdleTime atomic.Int64 // of the pool, in nanoseconds; they tell why a connection was closed
 
@@ -71,8 +63,9 @@ type Tracer struct {
 func New(opts Options) *Tracer {
 	t := &Tracer{base: time.Now()}
 	t.opts.Store(&opts)
-	t.counters.minWait.Store(noWait)
-	t.ended.wake = make(chan struct{}, 1)
+	t.waits.least.Store(none)
+	t.uses.least.Store(none)
+	t.window.least = none
 	return t
 }
 

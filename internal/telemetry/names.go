@@ -20,7 +20,7 @@ const (
 )
 
 // Buckets are the bounds of every duration histogram, in seconds. The SDK's own are meant for milliseconds.
-var Buckets = []float64{
+var Buckets = [...]float64{
 	0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30,
 }
 

@@ -1,0 +1,94 @@
+package tracer
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"go.opentelemetry.io/otel/trace"
+)
+
+// Recorder receives durations: most from [Tracer.Flush], those of sampled requests and of failures at once, on the
+// goroutine of the caller concerned and with its context, so that exemplars lead to their traces. It must be safe for
+// concurrent use, return at once and not call back into the pool.
+type Recorder interface {
+	// RecordWait is told of n acquires that ended after wait. errorType is "" for success, else a value of package
+	// internal/errtype.
+	RecordWait(ctx context.Context, wait time.Duration, errorType string, n int)
+	// RecordUse is told of n held connections that were released after use.
+	RecordUse(ctx context.Context, use time.Duration, n int)
+	// RecordCreate is told of a connection that was established.
+	RecordCreate(ctx context.Context, create time.Duration)
+}
+
+// SetRecorder names the receiver of durations; nil drops them. What was counted before is kept for it.
+func (t *Tracer) SetRecorder(r Recorder) {
+	if r == nil {
+		t.recorder.Store(nil)
+		return
+	}
+	t.recorder.Store(&r)
+}
+
+// SetDirect has every duration go to the [Recorder] at once, as for a log of each event. It costs what the recorder costs.
+func (t *Tracer) SetDirect(on bool) { t.direct.Store(on) }
+
+// directly returns the recorder if durations of ctx's request are to go there at once, nil if they are to be counted.
+func (t *Tracer) directly(ctx context.Context) Recorder {
+	r := t.recorder.Load()
+	if r == nil || !t.direct.Load() && !trace.SpanContextFromContext(ctx).IsSampled() {
+		return nil
+	}
+	return *r
+}
+
+// Flush replays to the [Recorder] what has been counted since the last flush. Call it once a tick, and before metrics are
+// collected. Without a recorder it leaves all for the one to come.
+func (t *Tracer) Flush() {
+	t.flushMu.Lock()
+	defer t.flushMu.Unlock()
+	p := t.recorder.Load()
+	if p == nil {
+		return
+	}
+	r, ctx := *p, context.Background()
+	least, most := t.waits.replay(func(v time.Duration, n int) { r.RecordWait(ctx, v, "", n) })
+	t.window.least, t.window.most = min(t.window.least, least), max(t.window.most, most)
+	t.uses.replay(func(v time.Duration, n int) { r.RecordUse(ctx, v, n) })
+	t.creates.flush(r)
+}
+
+// window is the extremes of waits since the last sweep, however many flushes it had. It is guarded by Tracer.flushMu.
+type window struct{ least, most int64 }
+
+// createList keeps the durations of connects until a flush: pools connect before anybody can be listening.
+type createList struct {
+	mu   sync.Mutex // guards list
+	list []create
+}
+
+type create struct {
+	ctx context.Context
+	d   int64
+}
+
+// maxCreates bounds the list: with nobody flushing, the first connects are the ones worth keeping.
+const maxCreates = 1024
+
+func (l *createList) push(c create) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.list) < maxCreates {
+		l.list = append(l.list, c)
+	}
+}
+
+func (l *createList) flush(r Recorder) {
+	l.mu.Lock()
+	list := l.list
+	l.list = nil
+	l.mu.Unlock()
+	for _, c := range list {
+		r.RecordCreate(c.ctx, time.Duration(c.d))
+	}
+}
