@@ -7,7 +7,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/cenkalti/backoff/v5"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
@@ -33,30 +32,23 @@ func (p *prober) run(ctx context.Context) {
 	}
 }
 
-// delays are 1, 2, 4, 8, 16 s and 16 s from then on, each jittered so that replicas do not knock together.
-func delays() *backoff.ExponentialBackOff {
-	return &backoff.ExponentialBackOff{
-		InitialInterval: time.Second, Multiplier: 2, MaxInterval: 16 * time.Second, RandomizationFactor: 0.1,
-	}
-}
-
 // connect tries until it has a connection. It returns nil when ctx is done, or when trying on is pointless and harmful:
 // refused credentials lock accounts. The pool's own attempts will show when they are accepted again.
 func (p *prober) connect(ctx context.Context) *pgx.Conn {
-	wait := delays()
-	for attempt := 1; ; attempt++ {
+	var schedule healthcheck.Schedule
+	for {
 		conn, err := p.try(ctx)
 		p.count(err)
 		if err == nil {
 			return conn
 		}
 		kind := errtype.Of(err)
-		if ctx.Err() != nil || healthcheck.Classify(kind) == healthcheck.CauseRejectedCredentials {
+		if ctx.Err() != nil || !healthcheck.ShouldRetry(kind) {
 			return nil
 		}
-		delay := wait.NextBackOff()
+		delay := schedule.Next()
 		p.monitor.log.warn(telemetry.EventReconnectAttempt, "server probe could not connect",
-			slog.Int("attempt", attempt), seconds("delay", delay),
+			slog.Int("attempt", schedule.Attempts()), seconds("delay", delay),
 			slog.String(string(semconv.ErrorTypeKey), kind), slog.String("error", redact.Error(err)))
 		select {
 		case <-ctx.Done():

@@ -21,7 +21,7 @@ type counters struct {
 	unpaired                   atomic.Int64
 	hijacked                   atomic.Int64
 
-	maxWait atomic.Int64 // as of the last sweep
+	maxWait atomic.Int64 // as of the last flush or sweep
 
 	opened, connecting     atomic.Int64
 	createTime, lastCreate atomic.Int64

@@ -54,6 +54,7 @@ func (t *Tracer) Flush() {
 	r, ctx := *p, context.Background()
 	least, most := t.waits.replay(func(v time.Duration, n int) { r.RecordWait(ctx, v, "", n) })
 	t.window.least, t.window.most = min(t.window.least, least), max(t.window.most, most)
+	raise(&t.counters.maxWait, most)
 	t.uses.replay(func(v time.Duration, n int) { r.RecordUse(ctx, v, n) })
 	t.creates.flush(r)
 }
