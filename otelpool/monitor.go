@@ -31,6 +31,7 @@ type Monitor struct {
 
 	tick ticker // used by the loop alone
 
+	nudge    chan struct{}      // asks the loop for an observation before its tick
 	stop     context.CancelFunc // ends the loop
 	stopped  chan struct{}      // closed when the loop has ended
 	closing  sync.Once
@@ -51,6 +52,7 @@ func start(pool *pgxpool.Pool, cfg *pgxpool.Config, t *tracer.Tracer, c *config)
 	}
 	m := &Monitor{
 		name: name, pool: pool, config: c, tracer: t, stopped: make(chan struct{}),
+		nudge:  make(chan struct{}, 1),
 		limits: limits{max: cfg.MaxConns, minConns: cfg.MinConns, minIdle: cfg.MinIdleConns},
 		log:    newEventLog(c.logger, name),
 	}
@@ -101,6 +103,8 @@ func (m *Monitor) run(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
+		case <-m.nudge:
+			m.tick.observe(time.Now(), 0)
 		case <-timer.C:
 			now := time.Now()
 			late := now.Sub(previous) - interval
@@ -123,6 +127,14 @@ func (m *Monitor) Holders() []tracer.Holder {
 		return nil
 	}
 	return m.tracer.Holders()
+}
+
+// Waiters returns the acquires that are waiting right now, oldest first, at most 512; nil in stat-only mode.
+func (m *Monitor) Waiters() []tracer.Waiter {
+	if m.tracer == nil {
+		return nil
+	}
+	return m.tracer.Waiters()
 }
 
 // Sites returns the n call sites that held connections longest in sum; nil in stat-only mode or without stacks.

@@ -17,6 +17,7 @@ type observation struct {
 	full   bool            // whether the hook was there to see
 	probe  probeState
 	report *healthcheck.Report
+	health *healthcheck.Snapshot // report and figures, for the health endpoints
 	limits limits
 	tally  tally
 	recent []Point // oldest first, bounded
@@ -68,6 +69,7 @@ func (t *ticker) observe(now time.Time, late time.Duration) {
 	}
 	t.recent = appendPoint(t.recent, m.point(o))
 	o.recent = t.recent
+	o.health = t.snapshot(o)
 	m.last.Store(o)
 	m.prober.react(o.report)
 	m.log.tell(previous, o, m)

@@ -38,6 +38,10 @@ func (e *ShutdownError) Unwrap() []error { return []error{ErrShutdown, e.Cause} 
 // until they release. The Monitor is closed in either case.
 func (m *Monitor) Shutdown(ctx context.Context) error {
 	m.draining.Store(true)
+	select {
+	case m.nudge <- struct{}{}: // readiness ends now, not at the next tick
+	default:
+	}
 	m.log.info(telemetry.EventShutdownStarted, "closing the pool", slog.Int("active", int(m.pool.Stat().AcquiredConns())))
 	started := time.Now()
 	drained := make(chan struct{})

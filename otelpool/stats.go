@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/otelpool/pgx/healthcheck"
+	"github.com/otelpool/pgx/tracer"
 )
 
 // Stats is the pool in numbers. Counters run since the pool was built, or in stat-only mode since pgxpool counts; what
@@ -77,15 +78,16 @@ func (m *Monitor) Stats() Stats {
 	if ended := c.OK + c.Timeouts + c.Canceled + c.Errors; ended > 0 {
 		s.AvgAcquisitionTimeMS = milliseconds(c.WaitTime) / float64(ended)
 	}
-	for _, fault := range []struct {
-		text string
-		at   time.Time
-	}{{f.Connect.Text, f.Connect.At}, {f.Acquire.Text, f.Acquire.At}} {
-		if !fault.at.Before(s.LastErrorTime) && fault.text != "" {
-			s.LastError, s.LastErrorTime = fault.text, fault.at
-		}
-	}
+	s.LastError, s.LastErrorTime = lastError(f)
 	return s
+}
+
+// lastError is the later of the last connect and the last acquire that failed.
+func lastError(f tracer.Faults) (text string, at time.Time) {
+	if f.Connect.At.After(f.Acquire.At) {
+		return f.Connect.Text, f.Connect.At
+	}
+	return f.Acquire.Text, f.Acquire.At
 }
 
 func (m *Monitor) point(o *observation) Point {

@@ -6,5 +6,6 @@ import "time"
 func (m *Monitor) terminate() {
 	last := *m.last.Load()
 	last.report = m.tick.judge.Terminated(time.Now())
+	last.health = m.tick.snapshot(&last)
 	m.last.Store(&last)
 }

@@ -1,0 +1,51 @@
+package otelpool
+
+import (
+	"encoding/json"
+	"net/http"
+
+	"github.com/otelpool/pgx/healthcheck"
+)
+
+// Handler serves the pool over HTTP, read-only. Mount it where only operators and probes can reach it: it shows call
+// sites, though never credentials or arguments.
+//
+//	/livez /startupz /readyz       probes; see [healthcheck.Endpoints]
+//	/health /health/database       the last judgement
+//	/debug/pool/holders            who holds connections and who waits, as JSON
+//	/debug/pool/holders.pb.gz      the holders as a profile, for go tool pprof
+//
+// Requests for health read one pointer. Those below /debug look at the holders at that moment; neither acquires a
+// connection. To aggregate several pools, give their [Monitor.Source] to [healthcheck.Handler].
+func (m *Monitor) Handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("/", healthcheck.Handler(m.Source()))
+	mux.HandleFunc("GET /debug/pool/holders", m.serveHolders)
+	mux.HandleFunc("GET /debug/pool/holders.pb.gz", m.serveHoldersProfile)
+	return mux
+}
+
+// Source is what the health endpoints read of this pool: the load of one pointer.
+func (m *Monitor) Source() healthcheck.Source {
+	return func() *healthcheck.Snapshot { return m.last.Load().health }
+}
+
+func (m *Monitor) serveHolders(w http.ResponseWriter, _ *http.Request) {
+	body := map[string]any{"pool": m.name, "holders": m.Holders(), "waiters": m.Waiters()}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	encoder := json.NewEncoder(w)
+	encoder.SetIndent("", "  ")
+	_ = encoder.Encode(body) // the client is gone: nobody to tell
+}
+
+// snapshot puts an observation into the words of the health endpoints.
+func (t *ticker) snapshot(o *observation) *healthcheck.Snapshot {
+	text, at := lastError(o.snap.Faults)
+	return &healthcheck.Snapshot{
+		Report: o.report,
+		Total:  int(o.stat.TotalConns()), Idle: int(o.stat.IdleConns()), Active: int(o.stat.AcquiredConns()),
+		Waiting: int(o.snap.Counters.Waiting), Max: int(o.stat.MaxConns()),
+		Latency: o.snap.Counters.LastCreate, LastError: text, LastErrorAt: at, StartedAt: t.started,
+	}
+}
