@@ -1,0 +1,71 @@
+package healthcheck
+
+import "time"
+
+// DefaultStaleAfter is how old a report may be before its status is called unknown.
+const DefaultStaleAfter = 30 * time.Second
+
+// Snapshot is what the endpoints show of one pool: its report and the figures beside it. It is immutable.
+type Snapshot struct {
+	Report *Report
+
+	Total, Idle, Active, Waiting, Max int
+
+	Latency     time.Duration // of the last round trip to the server that was timed; 0 if none was
+	LastError   string        // text without secrets; empty if there was none
+	LastErrorAt time.Time
+	StartedAt   time.Time // when the pool was instrumented: uptime counts from here
+}
+
+// Source returns the current snapshot of one pool. Handlers call it once a request, from many goroutines: it should be no
+// more than the load of an atomic pointer. It may return nil as long as there is nothing to tell.
+type Source func() *Snapshot
+
+// load reads s with its holes filled.
+func (s Source) load() *Snapshot {
+	if snap := s(); snap != nil && snap.Report != nil {
+		return snap
+	}
+	return &noSnapshot
+}
+
+var noSnapshot = Snapshot{Report: &Report{State: Initializing, Status: Unknown}}
+
+// Draining says that the pool is closing or closed.
+func (s *Snapshot) Draining() bool {
+	return s.Report.State == ShuttingDown || s.Report.State == Terminated
+}
+
+// Status returns the tier at now. A report older than stale comes from a judge that has stopped and says nothing any more;
+// 0 is [DefaultStaleAfter], a negative value believes reports of any age.
+func (s *Snapshot) Status(now time.Time, stale time.Duration) Status {
+	if stale == 0 {
+		stale = DefaultStaleAfter
+	}
+	if stale > 0 && !s.Report.At.IsZero() && now.Sub(s.Report.At) > stale {
+		return Unknown
+	}
+	return s.Report.Status
+}
+
+// severity orders tiers for aggregation: not to know is worse than to be healthy, and better than to be degraded.
+func severity(s Status) int {
+	switch s {
+	case Healthy:
+		return 0
+	case Degraded:
+		return 2
+	case Unhealthy:
+		return 3
+	default:
+		return 1
+	}
+}
+
+// Worst returns the worse of two tiers: healthy, unknown, degraded, unhealthy.
+func Worst(a, b Status) Status {
+	if severity(b) > severity(a) {
+		return b
+	}
+	return a
+}
