@@ -1,0 +1,114 @@
+// Httpserver: a service that serves requests on one port and its health on another.
+//
+//	DATABASE_URL=postgres://localhost/db go run ./examples/httpserver
+//	curl localhost:8081/health/database
+//	curl localhost:8081/debug/pool/holders
+//	go tool pprof -top http://localhost:8081/debug/pool/holders.pb.gz
+//
+// On SIGTERM it stops in order: readiness ends, requests are finished, the pool is drained, and if somebody keeps a connection
+// the last log line says who and where.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"log"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/otelpool/pgx/otelpool"
+)
+
+func main() {
+	api := flag.String("api", "127.0.0.1:8080", "address of the service")
+	admin := flag.String("admin", "127.0.0.1:8081", "address of health and debugging: for operators and probes only")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := serve(ctx, os.Getenv("DATABASE_URL"), *api, *admin, nil); err != nil {
+		log.Fatal(err)
+	}
+}
+
+// serve runs both servers until ctx is done. ready, if not nil, is told the addresses once they listen.
+func serve(ctx context.Context, dsn, apiAddr, adminAddr string, ready func(api, admin string)) error {
+	pool, monitor, err := otelpool.Open(ctx, dsn, otelpool.WithEnv())
+	if err != nil {
+		return err
+	}
+	api, err1 := listen(apiAddr, routes(pool))
+	admin, err2 := listen(adminAddr, monitor.Handler())
+	if err := errors.Join(err1, err2); err != nil {
+		return errors.Join(err, api.stop(), admin.stop(), drain(monitor))
+	}
+	if ready != nil {
+		ready(api.addr, admin.addr)
+	}
+	<-ctx.Done()
+	// The admin server goes last: it tells how the rest is going.
+	return errors.Join(api.stop(), drain(monitor), admin.stop())
+}
+
+// drain closes the pool, or says within ten seconds who keeps it from closing.
+func drain(m *otelpool.Monitor) error {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	return m.Shutdown(ctx)
+}
+
+func routes(pool *pgxpool.Pool) http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /time", func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithTimeout(r.Context(), 2*time.Second) // a full pool must not keep requests for ever
+		defer cancel()
+		var now time.Time
+		if err := pool.QueryRow(ctx, "SELECT now()").Scan(&now); err != nil {
+			http.Error(w, "the database does not answer", http.StatusServiceUnavailable)
+			return
+		}
+		fmt.Fprintln(w, now.Format(time.RFC3339Nano))
+	})
+	return mux
+}
+
+// server is an HTTP server that can be stopped in order.
+type server struct {
+	http *http.Server
+	addr string
+	done chan error
+}
+
+func listen(addr string, handler http.Handler) (*server, error) {
+	l, err := net.Listen("tcp", addr)
+	if err != nil {
+		return nil, err
+	}
+	s := &server{
+		http: &http.Server{Handler: handler, ReadHeaderTimeout: 5 * time.Second},
+		addr: l.Addr().String(), done: make(chan error, 1),
+	}
+	go func() { s.done <- s.http.Serve(l) }()
+	return s, nil
+}
+
+// stop lets requests finish for ten seconds. Stopping a server that never listened is no error.
+func (s *server) stop() error {
+	if s == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	err := s.http.Shutdown(ctx)
+	if served := <-s.done; !errors.Is(served, http.ErrServerClosed) {
+		err = errors.Join(err, served)
+	}
+	return err
+}
