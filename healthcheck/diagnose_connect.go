@@ -86,6 +86,9 @@ func (f *facts) connectCause() Cause {
 	if c == CauseServerStarting && strings.Contains(r.text, "shutting down") {
 		return CauseServerShutdown
 	}
+	if _, ok := remedies[string(c)]; !ok {
+		return CauseInsufficientData // an error that no connect should end with
+	}
 	return c
 }
 

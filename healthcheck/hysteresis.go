@@ -13,8 +13,8 @@ type hysteresis struct {
 	worseAt       time.Time // the last sample that was not healthy
 }
 
-// observe counts one verdict. One that says nothing about waits breaks no streak of bad ones; one taken while the process
-// was starved is no good news.
+// observe counts one verdict. One that says nothing about waits breaks no streak of degraded ones; one taken while the
+// process was starved is no good news.
 func (h *hysteresis) observe(v *verdict, at time.Time) {
 	if v.tier == Unknown {
 		*h = hysteresis{}
@@ -30,7 +30,8 @@ func (h *hysteresis) observe(v *verdict, at time.Time) {
 		switch {
 		case v.tier >= tier:
 			h.worse[tier]++
-		case !v.quiet && !v.late:
+		case v.late, v.quiet && tier == Degraded:
+		default:
 			h.worse[tier] = 0
 		}
 		switch {
@@ -41,6 +42,9 @@ func (h *hysteresis) observe(v *verdict, at time.Time) {
 		}
 	}
 }
+
+// improved forgets the bad samples that a better status has outlived.
+func (h *hysteresis) improved() { h.worse = [Unhealthy + 1]int{} }
 
 // event says what the streaks amount to in a state entered at since.
 func (h *hysteresis) event(p *Policy, state State, since time.Time, v *verdict, at time.Time) event {

@@ -22,6 +22,7 @@ type Judge struct {
 	since   time.Time
 	started bool
 	why     []Finding // what explained the present trouble when it could be seen
+	whyFor  symptom   // the symptoms that it explains
 	history []Change  // replaced, never changed: reports share it
 	sizing  Sizing
 	usage   float64
@@ -70,16 +71,19 @@ func (j *Judge) end(e event, at time.Time) *Report {
 }
 
 // explain keeps the findings. Trouble that is over leaves nothing to be examined, yet its traces keep the pool degraded
-// for a while: until something else goes wrong, what explained it then explains it now.
+// for a while: until something new goes wrong, what explained it then explains it now.
 func (j *Judge) explain(f *facts, v *verdict) {
 	switch {
 	case v.tier > Healthy:
-		found := diagnose(f, v)
-		if len(j.why) == 0 || v.live || found[0].Cause != CauseInsufficientData {
-			j.why = found
+		if len(j.why) > 0 && !v.live && v.symptoms&^j.whyFor == 0 {
+			return
+		}
+		j.why, j.whyFor = diagnose(f, v), v.symptoms
+		if v.symptoms&(cannotServe|connectFailing) != 0 {
+			j.whyFor |= connectionLost | acquireFailed // its traces
 		}
 	case j.state.Status() <= Healthy && !v.quiet:
-		j.why = nil
+		j.why, j.whyFor = nil, 0
 	}
 }
 
@@ -94,6 +98,9 @@ func (j *Judge) apply(e event, at time.Time) {
 	}
 	keep := j.history[max(0, len(j.history)-historySize+1):]
 	j.history = append(append(make([]Change, 0, len(keep)+1), keep...), c)
+	if severity(to.Status()) < severity(j.state.Status()) {
+		j.hysteresis.improved()
+	}
 	j.state, j.since = to, at
 }
 

@@ -67,13 +67,7 @@ func latest(a, b time.Time) time.Time {
 	return a
 }
 
-func proofIn(s *Sample) time.Time {
-	t := latest(s.Connect.LastAt, s.Probe.OKAt)
-	if s.Server != nil {
-		t = latest(t, s.Server.At)
-	}
-	return t
-}
+func proofIn(s *Sample) time.Time { return latest(s.Connect.LastAt, s.Probe.OKAt) }
 
 // firstProof is when the first sample was taken that knows of an answer after t.
 func firstProof(all []Sample, t time.Time) time.Time {

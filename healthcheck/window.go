@@ -1,12 +1,16 @@
 package healthcheck
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // The window is bounded in number, about 80 KB a pool, and reaches back far enough for every rule: of samples that come
 // fast, the older ones are merged.
 const (
-	windowSize = 128
-	windowSpan = 2 * time.Minute
+	windowSize  = 128
+	windowSpan  = 2 * time.Minute
+	windowFresh = 16 // never merged
 )
 
 // window is the recent samples, oldest first. Only the newest keeps its holders and waiters: they say who, the counters
@@ -30,18 +34,23 @@ func (w *window) add(s Sample) {
 	*w = append(*w, s)
 }
 
-// makeRoom forgets the oldest sample if the rest reach back far enough, and otherwise merges the older half in pairs.
+// makeRoom forgets the oldest sample if the rest reach back far enough. Otherwise it merges the two that lie closest, the
+// newest ones apart: the past stays evenly covered, however fast samples come.
 func (w *window) makeRoom() {
 	all := *w
 	if all[len(all)-1].At.Sub(all[1].At) >= windowSpan {
-		*w = all[:copy(all, all[1:])]
+		*w = slices.Delete(all, 0, 1)
 		return
 	}
-	const half = windowSize / 2
-	for i := range half / 2 {
-		all[i] = merge(&all[2*i], &all[2*i+1])
+	closest := 1
+	gap := func(i int) time.Duration { return all[i+1].At.Sub(all[i-1].At) }
+	for i := 2; i < len(all)-windowFresh; i++ {
+		if gap(i) < gap(closest) {
+			closest = i
+		}
 	}
-	*w = all[:half/2+copy(all[half/2:], all[half:])]
+	all[closest+1] = merge(&all[closest], &all[closest+1])
+	*w = slices.Delete(all, closest, closest+1)
 }
 
 // merge makes of two consecutive samples the one that would have been taken had the first been left out.
@@ -80,6 +89,9 @@ func clean(s *Sample) {
 		*d = max(*d, 0)
 	}
 	p.Constructing = min(p.Constructing, p.Total)
+	if s.Server != nil {
+		s.Probe.OKAt = latest(s.Probe.OKAt, s.Server.At) // a view is an answer; it is remembered when the view is not
+	}
 }
 
 // delta is what happened between two samples. Counters that went backwards count as nothing.

@@ -1,0 +1,149 @@
+package healthcheck
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"math"
+	"net/http/httptest"
+	"testing"
+	"time"
+)
+
+// Whatever the samples say, the judge keeps its word.
+func FuzzJudge(f *testing.F) {
+	f.Add([]byte{}, uint8(0))
+	f.Add([]byte("time goes backwards and nobody has ever connected"), uint8(1))
+	huge := binary.LittleEndian.AppendUint64(nil, math.MaxInt64)
+	f.Add(append(huge, binary.LittleEndian.AppendUint64(nil, 1<<63)...), uint8(2))
+	f.Fuzz(func(t *testing.T, data []byte, rules uint8) {
+		p := []Policy{Evidence(), IdleRatio(), Usage()}[rules%3]
+		j, err := NewJudge("fuzz", p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		in := chaos{data}
+		known := false
+		for range 40 {
+			s := in.sample()
+			r := j.Judge(s)
+			known = known || evidence(&s)
+			keepsItsWord(t, r, known)
+			if len(in.rest) == 0 {
+				break
+			}
+		}
+		keepsItsWord(t, j.ShuttingDown(time.Time{}), known)
+		keepsItsWord(t, j.Terminated(epoch), known)
+	})
+}
+
+// evidence says whether anything in s was ever seen to work.
+func evidence(s *Sample) bool {
+	return s.Connect.Opened > 0 || !s.Connect.LastAt.IsZero() || s.Traffic.OK > 0 || !s.Probe.OKAt.IsZero() ||
+		s.Server != nil || s.Pool.Total > 0
+}
+
+func keepsItsWord(t *testing.T, r *Report, known bool) {
+	t.Helper()
+	switch {
+	case r.Status == Healthy && !known:
+		t.Fatal("healthy without evidence")
+	case r.Status > Healthy && len(r.Findings) == 0:
+		t.Fatalf("%s without a finding", r.State)
+	case r.Status <= Healthy && len(r.Findings) > 0:
+		t.Fatalf("%s with findings", r.State)
+	case r.Status != r.State.Status():
+		t.Fatalf("%s is %s", r.State, r.Status)
+	case len(r.History) > historySize || r.Flaps > historySize || r.Flaps < 0:
+		t.Fatal("history out of bounds")
+	}
+	for _, v := range []float64{r.Usage, r.Advice.ArrivalRate, r.Advice.Offered} {
+		if math.IsNaN(v) || math.IsInf(v, 0) || v < 0 {
+			t.Fatalf("a figure is %v: %+v", v, r)
+		}
+	}
+	if a := r.Advice; a.Recommended < 0 || a.Why == "" && r.Status != Unknown && a.Known {
+		t.Fatalf("%+v", a)
+	}
+	complete(t, r)
+	w := httptest.NewRecorder()
+	Handler(func() *Snapshot { return &Snapshot{Report: r} }).ServeHTTP(w, httptest.NewRequest("GET", "/health", nil))
+	if !json.Valid(w.Body.Bytes()) {
+		t.Fatalf("no JSON: %s", w.Body)
+	}
+}
+
+// chaos makes samples of bytes; when they run out, zeros.
+type chaos struct{ rest []byte }
+
+func (c *chaos) byte() byte {
+	if len(c.rest) == 0 {
+		return 0
+	}
+	b := c.rest[0]
+	c.rest = c.rest[1:]
+	return b
+}
+
+// int64 is often small, sometimes negative or huge.
+func (c *chaos) int64() int64 {
+	switch b := c.byte(); b % 8 {
+	case 0:
+		return 0
+	case 1:
+		return -int64(c.byte())
+	case 2:
+		return math.MaxInt64 - int64(c.byte())
+	case 3:
+		return math.MinInt64 + int64(c.byte())
+	case 4:
+		return int64(c.byte()) << (b >> 2)
+	default:
+		return int64(b >> 3)
+	}
+}
+
+func (c *chaos) duration() time.Duration { return time.Duration(c.int64()) * 10 * time.Millisecond }
+
+func (c *chaos) time() time.Time {
+	switch b := c.byte(); b % 4 {
+	case 0:
+		return time.Time{}
+	case 1:
+		return epoch.Add(time.Duration(c.byte()) * time.Second)
+	case 2:
+		return epoch.Add(-time.Duration(c.byte()) * time.Hour)
+	default:
+		return time.Unix(c.int64()&(1<<37-1), 0) // up to the year 6325: JSON ends at 9999
+	}
+}
+
+func (c *chaos) kind() string {
+	kinds := [...]string{"", "timeout", "canceled", "connection_refused", "28P01", "53300", "57P01", "57P03", "25006", "25P03", "\x00ÿ"}
+	return kinds[int(c.byte())%len(kinds)]
+}
+
+func (c *chaos) sample() Sample {
+	i := func() int { return int(c.int64()) }
+	flags := c.byte()
+	s := Sample{At: c.time(), Late: c.duration() * time.Duration(flags&1), Full: flags&2 == 0, Closed: flags&0xfc == 0xfc}
+	s.Pool = PoolCounts{i(), i(), i(), i(), i(), i(), i()}
+	s.Traffic = Traffic{OK: c.int64(), Timeouts: c.int64(), Canceled: c.int64(), Errors: c.int64(), Releases: c.int64(),
+		Waiting: i(), OldestWait: c.duration(), WaitTime: c.duration(), HoldTime: c.duration(), QueryTime: c.duration(),
+		MinWait: c.duration(), PeakWait: c.duration(), Ended: c.int64(), LastErrorType: c.kind(), LastErrorAt: c.time()}
+	s.Connect = Connects{Opened: c.int64(), Failures: c.int64(), InFlight: i(), ConnectTime: c.duration(), LastAt: c.time(),
+		LastErrorType: c.kind(), LastErrorAt: c.time(), Lost: c.int64(), LastLostType: c.kind(), LastLostAt: c.time(),
+		ReadOnly: c.int64(), ReadOnlyAt: c.time()}
+	for range c.byte() % 5 {
+		b := c.byte()
+		s.Holders = append(s.Holders, Holder{Site: c.kind(), Age: c.duration(), Idle: c.duration(), Querying: b&1 != 0,
+			Expected: b&2 != 0, Waiting: b&4 != 0, Tier: Tier(b >> 3), PID: uint32(b)})
+		s.Waiters = append(s.Waiters, Waiter{Site: c.kind(), Held: b&1 != 0})
+	}
+	if flags&4 != 0 {
+		s.Server = &ServerView{At: c.time(), ReadOnly: flags&8 != 0, MaxConns: i(),
+			Backends: []Backend{{PID: uint32(c.byte()), WaitEventType: "Lock", BlockedBy: []uint32{0, 1}}}}
+		s.Probe = Probe{TryingSince: c.time(), OKAt: c.time(), ErrorType: c.kind(), ErrorAt: c.time()}
+	}
+	return s
+}
