@@ -30,8 +30,9 @@ type reach struct {
 func newReach(f *facts) reach {
 	s := f.s
 	r := reach{usable: s.Pool.Total - s.Pool.Constructing, proof: proofIn(s)}
+	r.hanging, r.silent = hangingFor(f), silentFor(f)
 	r.failedAt, r.errorType, r.text = s.Connect.LastErrorAt, s.Connect.LastErrorType, s.Connect.LastError
-	if s.Probe.ErrorAt.After(r.failedAt) {
+	if s.Probe.ErrorAt.After(r.failedAt) && r.believes(s.Probe.ErrorType) {
 		r.failedAt, r.errorType, r.text = s.Probe.ErrorAt, s.Probe.ErrorType, s.Probe.Error
 	}
 	if Classify(r.errorType) == "" {
@@ -45,8 +46,16 @@ func newReach(f *facts) reach {
 	if !r.trouble.IsZero() && r.proof.After(r.trouble) {
 		r.recovered = firstProof(f.all, r.trouble)
 	}
-	r.hanging, r.silent = hangingFor(f), silentFor(f)
 	return r
+}
+
+// believes says whether a failure of the probe says something about the pool. While the pool serves, it does not: the
+// probe exists because the pool is not well, and must not be what keeps it so.
+func (r *reach) believes(errorType string) bool {
+	if r.usable == 0 || r.failing() {
+		return true
+	}
+	return r.silent >= blackHole && Classify(errorType) == CauseUnreachable
 }
 
 // failing says that the last attempt to connect failed.
