@@ -38,7 +38,7 @@ func Configure(cfg *pgxpool.Config, opts ...Option) error {
 	}
 	t := tracer.New(tracer.Options{StackDepth: c.stackDepth, LeakThreshold: c.leakThreshold, SQLText: c.sqlText})
 	t.SetLimits(cfg.MaxConnLifetime, cfg.MaxConnIdleTime)
-	cfg.ConnConfig.Tracer = tracer.Compose(&hook{t, c}, cfg.ConnConfig.Tracer, querySpans(c))
+	cfg.ConnConfig.Tracer = tracer.Compose(&hook{t, c}, cfg.ConnConfig.Tracer, querySpans(c.withGlobals()))
 	cfg.BeforeConnect = t.WrapBeforeConnect(cfg.BeforeConnect)
 	cfg.BeforeClose = t.WrapBeforeClose(cfg.BeforeClose)
 	return nil

@@ -6,7 +6,10 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/exaring/otelpgx"
+
 	"github.com/otelpool/pgx/healthcheck"
+	"github.com/otelpool/pgx/tracer"
 )
 
 // The environment variables that [WithEnv] reads. An empty one counts as unset.
@@ -37,18 +40,20 @@ func WithEnv() Option {
 	}
 }
 
+// environment lists the variables. Each setter leaves the configuration alone if it does not accept the value, so that the
+// error names the variable and not the option.
 var environment = []struct {
 	name   string
 	accept string
 	set    func(*config, string) error
 }{
-	{EnvPoolName, "a name", func(c *config, s string) error { c.poolName = s; return nil }},
+	{EnvPoolName, acceptName, parsed(parseName, func(c *config) *string { return &c.poolName })},
 	{EnvLeakThreshold, fmt.Sprintf("a duration from %v to %v", minLeakThreshold, maxLeakThreshold),
-		parsed(time.ParseDuration, func(c *config) *time.Duration { return &c.leakThreshold })},
+		parsed(durationIn(minLeakThreshold, maxLeakThreshold), func(c *config) *time.Duration { return &c.leakThreshold })},
 	{EnvPolicy, "evidence, idle_ratio or usage", parsed(parsePolicy, func(c *config) *healthcheck.Policy { return &c.policy })},
 	{EnvHealthInterval, fmt.Sprintf("a duration from %v to %v", minHealthInterval, maxHealthInterval),
-		parsed(time.ParseDuration, func(c *config) *time.Duration { return &c.healthInterval })},
-	{EnvStackDepth, "a number of frames", parsed(strconv.Atoi, func(c *config) *int { return &c.stackDepth })},
+		parsed(durationIn(minHealthInterval, maxHealthInterval), func(c *config) *time.Duration { return &c.healthInterval })},
+	{EnvStackDepth, acceptDepth, parsed(parseDepth, func(c *config) *int { return &c.stackDepth })},
 	{EnvServerProbe, "true or false", parsed(strconv.ParseBool, func(c *config) *bool { return &c.serverProbe })},
 	{EnvSQLText, "true or false", parsed(strconv.ParseBool, func(c *config) *bool { return &c.sqlText })},
 	{EnvQuerySpans, "true or false", setQuerySpans},
@@ -63,6 +68,31 @@ func parsed[T any](parse func(string) (T, error), field func(*config) *T) func(*
 		}
 		return err
 	}
+}
+
+func durationIn(least, most time.Duration) func(string) (time.Duration, error) {
+	return func(text string) (time.Duration, error) {
+		d, err := time.ParseDuration(text)
+		if err == nil && (d < least || d > most) {
+			err = strconv.ErrRange
+		}
+		return d, err
+	}
+}
+
+func parseDepth(text string) (int, error) {
+	n, err := strconv.Atoi(text)
+	if err == nil && (n < 0 || n > tracer.MaxStackDepth) {
+		err = strconv.ErrRange
+	}
+	return n, err
+}
+
+func parseName(text string) (string, error) {
+	if !acceptedName(text) {
+		return "", strconv.ErrSyntax
+	}
+	return text, nil
 }
 
 func parsePolicy(text string) (healthcheck.Policy, error) {
@@ -85,7 +115,7 @@ func setQuerySpans(c *config, text string) error {
 	case !on:
 		c.querySpans = nil
 	case c.querySpans == nil:
-		WithQuerySpans()(c)
+		c.querySpans, c.querySpansBy = []otelpgx.Option{}, EnvQuerySpans
 	}
 	return nil
 }

@@ -20,7 +20,7 @@ type eventLog struct {
 }
 
 func newEventLog(logger *slog.Logger, pool string) *eventLog {
-	return &eventLog{logger: logger.With(slog.String(string(semconv.DBClientConnectionPoolNameKey), pool))}
+	return &eventLog{logger: slog.New(guardedHandler{logger.Handler()}).With(slog.String(string(semconv.DBClientConnectionPoolNameKey), pool))}
 }
 
 func (l *eventLog) emit(ctx context.Context, level slog.Level, event, message string, attrs ...slog.Attr) {

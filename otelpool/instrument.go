@@ -4,10 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
+	"strings"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/otelpool/pgx/internal/poolstate"
+	"github.com/otelpool/pgx/internal/redact"
 	"github.com/otelpool/pgx/tracer"
 )
 
@@ -27,8 +30,8 @@ func Instrument(pool *pgxpool.Pool, opts ...Option) (*Monitor, error) {
 		base = h.config
 	}
 	c, err := newConfig(base, opts)
-	if err == nil && (len(c.querySpans) > 0 || c.querySpans != nil) && (base == nil || base.querySpans == nil) {
-		err = &OptionError{Option: "WithQuerySpans", Value: "a pool that exists", Accept: "to be given to Configure or Open"}
+	if c.querySpans != nil && (base == nil || base.querySpans == nil) {
+		err = errors.Join(err, &OptionError{Option: c.querySpansBy, Value: "a pool that is built already", Accept: "to be given to Configure or Open"})
 	}
 	if poolstate.Closed(pool) {
 		err = errors.Join(err, fmt.Errorf("otelpool: Instrument: %w", ErrPoolClosed))
@@ -42,9 +45,8 @@ func Instrument(pool *pgxpool.Pool, opts ...Option) (*Monitor, error) {
 		if bound := t.Bind(pool); bound != pool {
 			return nil, fmt.Errorf("otelpool: Instrument: %w: parse and Configure one configuration for each pool", ErrSharedHook)
 		}
-		t.Adjust(tracer.Options{StackDepth: c.stackDepth, LeakThreshold: c.leakThreshold, SQLText: c.sqlText})
 	}
-	return start(pool, cfg, t, c)
+	return start(pool, cfg, t, c.withGlobals())
 }
 
 // Open parses dsn as [pgxpool.ParseConfig] does, configures, builds the pool and instruments it. Like pgxpool.New it does
@@ -52,7 +54,7 @@ func Instrument(pool *pgxpool.Pool, opts ...Option) (*Monitor, error) {
 func Open(ctx context.Context, dsn string, opts ...Option) (*pgxpool.Pool, *Monitor, error) {
 	cfg, err := pgxpool.ParseConfig(dsn)
 	if err != nil {
-		return nil, nil, fmt.Errorf("otelpool: Open: %w", err) // pgx leaves the password out of it
+		return nil, nil, fmt.Errorf("otelpool: Open: cannot parse the connection string: %s", unquoted(err))
 	}
 	if err := Configure(cfg, opts...); err != nil {
 		return nil, nil, err
@@ -68,3 +70,15 @@ func Open(ctx context.Context, dsn string, opts ...Option) (*pgxpool.Pool, *Moni
 	}
 	return pool, monitor, nil
 }
+
+// unquoted is what pgx has to say of a connection string, without what it quotes from it: pgx hides passwords as far as it
+// recognises them, and in a string that it cannot parse that is not far. For the same reason the error is not wrapped.
+func unquoted(err error) string {
+	text := err.Error()
+	if end := strings.LastIndex(text, "`: "); end >= 0 {
+		text = text[end+len("`: "):]
+	}
+	return redact.Text(quotation.ReplaceAllLiteralString(text, `"…"`))
+}
+
+var quotation = regexp.MustCompile(`"[^"]*"`)

@@ -48,12 +48,8 @@ func registerMetrics(m *Monitor, conn *pgx.ConnConfig) (*metrics, error) {
 	}
 	common := commonAttributes(m.name, conn)
 	registration, err := meter.RegisterCallback(func(_ context.Context, to metric.Observer) error {
-		if m.tracer != nil {
-			m.tracer.Flush()
-		}
-		seen := m.last.Load()
-		for _, o := range observables {
-			o.feed(to, seen, common)
+		if !m.guarded("metrics were collected", func() { m.collect(to, observables, common) }) {
+			return errPanicked
 		}
 		return nil
 	}, handles...)
@@ -63,7 +59,26 @@ func registerMetrics(m *Monitor, conn *pgx.ConnConfig) (*metrics, error) {
 	return &metrics{registration}, nil
 }
 
+var errPanicked = errors.New("otelpool: panic while metrics were collected")
+
+// collect passes on the latest observation; there is none yet while Instrument is at work.
+func (m *Monitor) collect(to metric.Observer, observables []observable, common []attribute.KeyValue) {
+	seen := m.last.Load()
+	if seen == nil {
+		return
+	}
+	if m.tracer != nil {
+		m.tracer.Flush()
+	}
+	for _, o := range observables {
+		o.feed(to, seen, common)
+	}
+}
+
 func (m *metrics) unregister() error {
+	if m.registration == nil {
+		return nil // what a provider returned
+	}
 	if err := m.registration.Unregister(); err != nil {
 		return fmt.Errorf("otelpool: unregister callback: %w", err)
 	}
@@ -73,11 +88,11 @@ func (m *metrics) unregister() error {
 // commonAttributes are on every asynchronous series: the pool, and the configured target it leads to.
 func commonAttributes(name string, conn *pgx.ConnConfig) []attribute.KeyValue {
 	attrs := []attribute.KeyValue{semconv.DBClientConnectionPoolName(name), semconv.DBSystemNamePostgreSQL}
-	if conn.Database != "" {
-		attrs = append(attrs, semconv.DBNamespace(conn.Database))
+	if database := text(conn.Database); database != "" {
+		attrs = append(attrs, semconv.DBNamespace(database))
 	}
-	if conn.Host != "" {
-		attrs = append(attrs, semconv.ServerAddress(targets(conn)))
+	if servers := text(targets(conn)); servers != "" {
+		attrs = append(attrs, semconv.ServerAddress(servers))
 	}
 	if conn.Port != 0 && conn.Port != 5432 {
 		attrs = append(attrs, semconv.ServerPort(int(conn.Port)))

@@ -2,6 +2,7 @@ package otelpool
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -10,10 +11,12 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/otelpool/pgx/healthcheck"
+	"github.com/otelpool/pgx/internal/telemetry"
 	"github.com/otelpool/pgx/tracer"
 )
 
 // Monitor observes one pool. All methods are safe for concurrent use and none but Close and Shutdown waits for anything.
+// A nil or zero Monitor observes nothing and its methods do nothing, so a program may go on when Instrument failed.
 type Monitor struct {
 	name   string
 	pool   *pgxpool.Pool
@@ -36,7 +39,9 @@ type Monitor struct {
 	stopped  chan struct{}      // closed when the loop has ended
 	closing  sync.Once
 	draining atomic.Bool
-	closeErr error // of closing
+	closeErr error       // of closing
+	ending   sync.Once   // of the last report
+	panicked atomic.Bool // a panic was logged
 }
 
 // limits are the pool's bounds; they never change.
@@ -46,7 +51,8 @@ type limits struct {
 
 // start registers and begins to observe. t is nil in stat-only mode.
 func start(pool *pgxpool.Pool, cfg *pgxpool.Config, t *tracer.Tracer, c *config) (*Monitor, error) {
-	name, renamed, err := live.claim(pool, c.poolName, derivedName(&cfg.ConnConfig.Config))
+	derived := derivedName(&cfg.ConnConfig.Config)
+	name, renamed, err := live.claim(pool, c.poolName, derived)
 	if err != nil {
 		return nil, err
 	}
@@ -56,40 +62,50 @@ func start(pool *pgxpool.Pool, cfg *pgxpool.Config, t *tracer.Tracer, c *config)
 		limits: limits{max: cfg.MaxConns, minConns: cfg.MinConns, minIdle: cfg.MinIdleConns},
 		log:    newEventLog(c.logger, name),
 	}
-	judge, err := healthcheck.NewJudge(name, c.policy)
-	if err == nil {
-		m.tick = ticker{monitor: m, judge: judge, started: time.Now()}
-		m.recorder, err = newRecorder(c.meterProvider, name, m.log)
-	}
-	if err == nil {
-		m.prober = newProber(m, cfg.ConnConfig, cfg.BeforeConnect)
-		m.tick.observe(time.Now(), 0)
-		m.metrics, err = registerMetrics(m, cfg.ConnConfig)
-	}
-	if err != nil {
-		live.release(pool, name)
+	if err := m.register(cfg); err != nil {
 		return nil, err
 	}
 	if t != nil {
+		t.Adjust(tracer.Options{StackDepth: c.stackDepth, LeakThreshold: c.leakThreshold, SQLText: c.sqlText})
+		t.SetLimits(cfg.MaxConnLifetime, cfg.MaxConnIdleTime)
 		t.SetDirect(m.log.eachEvent())
 		t.SetRecorder(m.recorder)
 	}
-	m.announce(renamed)
+	if renamed {
+		m.log.warn(telemetry.EventRenamed, "another live pool has this pool's name: it was numbered, choose one by WithPoolName",
+			slog.String("derived", derived))
+	}
+	if t == nil {
+		m.log.warn(telemetry.EventStatOnly, "pool was built without the hook: waits, holds, leaks and causes cannot be seen; "+
+			"call otelpool.Configure(cfg) before pgxpool.NewWithConfig(ctx, cfg)")
+	}
+	m.tick.observe(time.Now(), 0)
 	ctx, cancel := context.WithCancel(context.Background())
 	m.stop = cancel
 	go m.run(ctx)
 	return m, nil
 }
 
-func (m *Monitor) announce(renamed bool) {
-	if renamed {
-		m.log.warn("pool.renamed", "another live pool has this pool's name: it was numbered, choose one by WithPoolName",
-			slog.String("derived", m.name))
+// register makes what can fail. If it does, or if a provider panics, the claim on the name is given up.
+func (m *Monitor) register(cfg *pgxpool.Config) (err error) {
+	done := false
+	defer func() {
+		if !done {
+			live.release(m.pool, m.name)
+		}
+	}()
+	judge, err := healthcheck.NewJudge(m.name, m.config.policy)
+	if err != nil {
+		return fmt.Errorf("otelpool: Instrument: %w", err)
 	}
-	if m.tracer == nil {
-		m.log.warn("pool.stat_only", "pool was built without the hook: waits, holds, leaks and causes cannot be seen; "+
-			"call otelpool.Configure(cfg) before pgxpool.NewWithConfig(ctx, cfg)")
+	m.tick = ticker{monitor: m, judge: judge, started: time.Now()}
+	m.prober = newProber(m, cfg.ConnConfig, cfg.BeforeConnect)
+	if m.recorder, err = newRecorder(m.config.meterProvider, m.name, m.log); err != nil {
+		return err
 	}
+	m.metrics, err = registerMetrics(m, cfg.ConnConfig) // last: nothing after it can fail
+	done = err == nil
+	return err
 }
 
 // run ticks until ctx is done. A tick that comes late is told so: the process was starved or paused.
@@ -104,26 +120,39 @@ func (m *Monitor) run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-m.nudge:
-			m.tick.observe(time.Now(), 0)
+			m.guarded("looking at the pool", func() { m.tick.observe(time.Now(), 0) })
 		case <-timer.C:
 			now := time.Now()
 			late := now.Sub(previous) - interval
 			previous = now
-			m.tick.observe(now, max(0, late))
+			m.guarded("looking at the pool", func() { m.tick.observe(now, max(0, late)) })
 		}
 	}
 }
 
+// absent reports whether there is nothing to observe: Instrument did not make m.
+func (m *Monitor) absent() bool { return m == nil || m.pool == nil }
+
 // Name is the pool's name in all telemetry.
-func (m *Monitor) Name() string { return m.name }
+func (m *Monitor) Name() string {
+	if m.absent() {
+		return ""
+	}
+	return m.name
+}
 
 // Health returns the last judgement. It loads one pointer: it never touches the pool or the database. After Close it
 // stays what it was, with the state terminated after Shutdown.
-func (m *Monitor) Health() healthcheck.Report { return *m.last.Load().report }
+func (m *Monitor) Health() healthcheck.Report {
+	if m.absent() {
+		return healthcheck.Report{State: healthcheck.Initializing, Status: healthcheck.Unknown}
+	}
+	return *m.last.Load().report
+}
 
 // Holders returns every connection that is out of the pool right now, oldest first; nil in stat-only mode.
 func (m *Monitor) Holders() []tracer.Holder {
-	if m.tracer == nil {
+	if m.absent() || m.tracer == nil {
 		return nil
 	}
 	return m.tracer.Holders()
@@ -131,7 +160,7 @@ func (m *Monitor) Holders() []tracer.Holder {
 
 // Waiters returns the acquires that are waiting right now, oldest first, at most 512; nil in stat-only mode.
 func (m *Monitor) Waiters() []tracer.Waiter {
-	if m.tracer == nil {
+	if m.absent() || m.tracer == nil {
 		return nil
 	}
 	return m.tracer.Waiters()
@@ -139,7 +168,7 @@ func (m *Monitor) Waiters() []tracer.Waiter {
 
 // Sites returns the n call sites that held connections longest in sum; nil in stat-only mode or without stacks.
 func (m *Monitor) Sites(n int) []tracer.SiteStat {
-	if m.tracer == nil || n <= 0 {
+	if m.absent() || m.tracer == nil || n <= 0 {
 		return nil
 	}
 	return m.tracer.Sites(n)
@@ -148,6 +177,9 @@ func (m *Monitor) Sites(n int) []tracer.SiteStat {
 // Close stops observing: the callback is unregistered, the loop and the probe end, and the name is free again. The pool
 // lives on. What had happened by then is recorded first. Closing twice is harmless.
 func (m *Monitor) Close() error {
+	if m.absent() {
+		return nil
+	}
 	m.closing.Do(func() {
 		m.stop()
 		<-m.stopped

@@ -20,7 +20,7 @@ type Option func(*config)
 // WithMeterProvider sets where metrics go. The default is the global provider at the time of the call.
 func WithMeterProvider(p metric.MeterProvider) Option {
 	return func(c *config) {
-		if p == nil {
+		if isNil(p) {
 			c.reject("WithMeterProvider", "nil", "a MeterProvider", nil)
 			return
 		}
@@ -32,7 +32,7 @@ func WithMeterProvider(p metric.MeterProvider) Option {
 // global provider at the time of the call.
 func WithTracerProvider(p trace.TracerProvider) Option {
 	return func(c *config) {
-		if p == nil {
+		if isNil(p) {
 			c.reject("WithTracerProvider", "nil", "a TracerProvider", nil)
 			return
 		}
@@ -44,8 +44,8 @@ func WithTracerProvider(p trace.TracerProvider) Option {
 // silences events by level: see docs/metrics.md for the catalogue.
 func WithLogger(l *slog.Logger) Option {
 	return func(c *config) {
-		if l == nil {
-			c.reject("WithLogger", "nil", "a *slog.Logger", nil)
+		if l == nil || l.Handler() == nil {
+			c.reject("WithLogger", "nil", "a *slog.Logger made by slog.New", nil)
 			return
 		}
 		c.logger = l
@@ -57,8 +57,8 @@ func WithLogger(l *slog.Logger) Option {
 // live pool has is an error, since the SDK would add the two up silently.
 func WithPoolName(name string) Option {
 	return func(c *config) {
-		if name == "" {
-			c.reject("WithPoolName", `""`, "a name that is not empty", nil)
+		if !acceptedName(name) {
+			c.reject("WithPoolName", quotedName(name), acceptName, nil)
 			return
 		}
 		c.poolName = name
@@ -102,7 +102,7 @@ func WithSQLText(on bool) Option {
 // WithQuerySpans adds a span for each query, by otelpgx, to the configured TracerProvider. Its acquire span and metric are
 // off, since otelpool measures acquires itself; set otelpgx's tracer in the configuration before Configure to have both.
 func WithQuerySpans(opts ...otelpgx.Option) Option {
-	return func(c *config) { c.querySpans = append([]otelpgx.Option{}, opts...) }
+	return func(c *config) { c.querySpans, c.querySpansBy = append([]otelpgx.Option{}, opts...), "WithQuerySpans" }
 }
 
 // ExpectLongHold returns a context for acquires that are meant to last: a LISTEN worker, a batch job, a session lock.

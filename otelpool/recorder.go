@@ -62,6 +62,7 @@ func (r *recorder) options(more ...attribute.KeyValue) []metric.RecordOption {
 
 // RecordWait implements [tracer.Recorder].
 func (r *recorder) RecordWait(ctx context.Context, wait time.Duration, errorType string, n int) {
+	defer func() { _ = recover() }() // of a metrics library: see guard.go
 	r.log.acquired(ctx, wait, errorType, n)
 	if !r.wait.Enabled(ctx) {
 		return
@@ -77,6 +78,7 @@ func (r *recorder) RecordWait(ctx context.Context, wait time.Duration, errorType
 
 // RecordUse implements [tracer.Recorder].
 func (r *recorder) RecordUse(ctx context.Context, use time.Duration, n int) {
+	defer func() { _ = recover() }() // of a metrics library: see guard.go
 	r.log.released(ctx, use, n)
 	if !r.use.Enabled(ctx) {
 		return
@@ -88,6 +90,7 @@ func (r *recorder) RecordUse(ctx context.Context, use time.Duration, n int) {
 
 // RecordCreate implements [tracer.Recorder].
 func (r *recorder) RecordCreate(ctx context.Context, create time.Duration) {
+	defer func() { _ = recover() }() // of a metrics library: see guard.go
 	if r.create.Enabled(ctx) {
 		r.create.Record(ctx, create.Seconds(), r.plain...)
 	}

@@ -1,7 +1,9 @@
 package otelpool
 
 import (
+	"cmp"
 	"fmt"
+	"strings"
 	"sync"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -48,11 +50,9 @@ func (r *registry) release(pool *pgxpool.Pool, name string) {
 
 // derivedName is the first non-empty of database, server and "postgresql".
 func derivedName(c *pgconn.Config) string {
-	switch {
-	case c.Database != "":
-		return c.Database
-	case c.Host != "":
-		return c.Host
-	}
-	return "postgresql"
+	name := cmp.Or(text(c.Database), text(c.Host), "postgresql")
+	return text(name[:min(len(name), maxPoolName)])
 }
+
+// text is what can be sent of s: OTLP refuses a whole batch for one string that is not UTF-8.
+func text(s string) string { return strings.ToValidUTF8(s, "") }

@@ -52,6 +52,9 @@ const maxPoints = 120
 // Stats returns counters, peaks, times and the last error as of now: unlike every other outlet it asks the pool, whose
 // statistics take its lock for about 100 ns. History is as of the last tick.
 func (m *Monitor) Stats() Stats {
+	if m.absent() {
+		return Stats{}
+	}
 	stat, last := m.pool.Stat(), m.last.Load()
 	s := Stats{
 		TotalConnections: stat.TotalConns(), IdleConnections: stat.IdleConns(), ActiveConnections: stat.AcquiredConns(),

@@ -1,0 +1,52 @@
+package otelpool
+
+import (
+	"testing"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+
+	"github.com/otelpool/pgx/healthcheck"
+)
+
+// What options add up to, without what cannot be compared.
+type Settings struct {
+	PoolName                      string
+	LeakThreshold, HealthInterval time.Duration
+	Policy                        healthcheck.Policy
+	StackDepth                    int
+	ServerProbe, SQLText          bool
+}
+
+func Resolved(t testing.TB, opts ...Option) Settings {
+	t.Helper()
+	c, err := newConfig(nil, opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return Settings{c.poolName, c.leakThreshold, c.healthInterval, c.policy, c.stackDepth, c.serverProbe, c.sqlText}
+}
+
+func WantsQuerySpans(t testing.TB, opts ...Option) bool {
+	t.Helper()
+	c, err := newConfig(nil, opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c.querySpans != nil
+}
+
+// Instrument is one row of the table of metrics.
+type InstrumentRow struct {
+	Name, Unit, Description, Kind string
+	Float, Hook                   bool
+	Attributes                    []attribute.Key
+}
+
+func Instruments() []InstrumentRow {
+	var rows []InstrumentRow
+	for _, in := range instruments {
+		rows = append(rows, InstrumentRow{in.name, in.unit, in.description, string(in.kind), in.float, in.hook, in.attributes})
+	}
+	return rows
+}

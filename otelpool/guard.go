@@ -1,0 +1,47 @@
+package otelpool
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+
+	"github.com/otelpool/pgx/internal/telemetry"
+)
+
+// What runs on goroutines of ours, or on the host's because pgx called us, must not end the host: neither our own mistakes
+// nor those of the log handlers, metrics libraries and hooks that we call. There is nobody above us to recover.
+
+// guarded runs f and reports whether it came to its end. The first panic is logged with its stack, further ones are not: a
+// mistake made once a tick would fill the log.
+func (m *Monitor) guarded(what string, f func()) (finished bool) {
+	defer func() {
+		if v := recover(); v != nil && !m.panicked.Swap(true) {
+			m.log.emit(context.Background(), slog.LevelError, telemetry.EventPanicked, "a panic was caught while "+what,
+				slog.String("panic", fmt.Sprint(v)), slog.String("stack", string(debug.Stack())))
+		}
+	}()
+	f()
+	return true
+}
+
+// guardedHandler loses a record, and no more, to a handler that panics.
+type guardedHandler struct{ slog.Handler }
+
+func (h guardedHandler) Enabled(ctx context.Context, level slog.Level) (enabled bool) {
+	defer func() { _ = recover() }()
+	return h.Handler.Enabled(ctx, level)
+}
+
+func (h guardedHandler) Handle(ctx context.Context, r slog.Record) error {
+	defer func() { _ = recover() }()
+	return h.Handler.Handle(ctx, r)
+}
+
+func (h guardedHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return guardedHandler{h.Handler.WithAttrs(attrs)}
+}
+
+func (h guardedHandler) WithGroup(name string) slog.Handler {
+	return guardedHandler{h.Handler.WithGroup(name)}
+}

@@ -1,0 +1,151 @@
+package otelpool_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"log/slog"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"go.opentelemetry.io/otel/metric/noop"
+	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
+
+	"github.com/otelpool/pgx/internal/pgtest"
+	"github.com/otelpool/pgx/otelpool"
+)
+
+func TestMain(m *testing.M) { pgtest.Main(m) }
+
+// patience is how long a test waits for what must come, on a machine that has other things to do.
+const patience = 20 * time.Second
+
+// eventually waits until ok holds; what says what was waited for.
+func eventually(t testing.TB, what string, ok func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); !ok(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("in %v it did not happen that %s", patience, what)
+		}
+	}
+}
+
+// journal is a log that can be read: every record, at every level, as JSON.
+type journal struct {
+	mu   sync.Mutex // guards text
+	text bytes.Buffer
+}
+
+func (j *journal) Write(p []byte) (int, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.text.Write(p)
+}
+
+func (j *journal) String() string {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.text.String()
+}
+
+func (j *journal) logger(level slog.Level) *slog.Logger {
+	return slog.New(slog.NewJSONHandler(j, &slog.HandlerOptions{Level: level}))
+}
+
+type record map[string]any
+
+// of returns the records of one event, oldest first.
+func (j *journal) of(t testing.TB, event string) []record {
+	t.Helper()
+	var out []record
+	for _, line := range bytes.Split([]byte(j.String()), []byte("\n")) {
+		if len(line) == 0 {
+			continue
+		}
+		var r record
+		if err := json.Unmarshal(line, &r); err != nil {
+			t.Fatalf("%q is no record: %v", line, err)
+		}
+		if r["event.name"] == event {
+			out = append(out, r)
+		}
+	}
+	return out
+}
+
+// quiet are the options of a pool whose telemetry does not matter to the test.
+func quiet(more ...otelpool.Option) []otelpool.Option {
+	return append([]otelpool.Option{
+		otelpool.WithLogger(slog.New(slog.DiscardHandler)),
+		otelpool.WithMeterProvider(noop.NewMeterProvider()),
+		otelpool.WithHealthInterval(20 * time.Millisecond),
+	}, more...)
+}
+
+// configured returns a configuration with the hook in it.
+func configured(t testing.TB, opts ...otelpool.Option) *pgxpool.Config {
+	t.Helper()
+	cfg := pgtest.Config(t)
+	if err := otelpool.Configure(cfg, opts...); err != nil {
+		t.Fatal(err)
+	}
+	return cfg
+}
+
+// newPool builds a pool that is closed at the test's end.
+func newPool(t testing.TB, cfg *pgxpool.Config) *pgxpool.Pool {
+	t.Helper()
+	pool, err := pgxpool.NewWithConfig(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(pool.Close)
+	return pool
+}
+
+// instrument returns a Monitor that is closed at the test's end.
+func instrument(t testing.TB, pool *pgxpool.Pool, opts ...otelpool.Option) *otelpool.Monitor {
+	t.Helper()
+	monitor, err := otelpool.Instrument(pool, opts...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := monitor.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return monitor
+}
+
+// acquire takes a connection that goes back at the test's end if it has not before.
+func acquire(t testing.TB, ctx context.Context, pool *pgxpool.Pool) *pgxpool.Conn {
+	t.Helper()
+	conn, err := pool.Acquire(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(conn.Release)
+	return conn
+}
+
+// collection is what a reader collected, by the name of the metric.
+type collection map[string]metricdata.Metrics
+
+func collect(t testing.TB, reader sdkmetric.Reader) collection {
+	t.Helper()
+	var rm metricdata.ResourceMetrics
+	if err := reader.Collect(context.Background(), &rm); err != nil {
+		t.Fatal(err)
+	}
+	out := make(collection)
+	for _, scope := range rm.ScopeMetrics {
+		for _, m := range scope.Metrics {
+			out[m.Name] = m
+		}
+	}
+	return out
+}
