@@ -28,7 +28,7 @@ type prober struct {
 	now    probeState
 	span   trace.Span         // of the outage, nil outside one
 	cancel context.CancelFunc // ends the running session, nil when there is none
-	done   chan struct{}      // closed when that session has ended
+	done   chan struct{}      // closed when the latest session has ended, and all before it
 }
 
 // probeState is what the prober knows, a value for everybody to keep.
@@ -58,8 +58,7 @@ func newProber(m *Monitor, config *pgx.ConnConfig, prepare func(context.Context,
 	config = config.Copy()
 	config.Tracer = nil
 	config.OnNotice, config.OnNotification = nil, nil
-	config.RuntimeParams["application_name"] = probeName
-	config.RuntimeParams["statement_timeout"] = "2000"
+	config.RuntimeParams["application_name"] = probeName // poolers refuse most other parameters
 	config.ConnectTimeout = probeTimeout
 	config.DefaultQueryExecMode = pgx.QueryExecModeExec // nothing prepared stays behind in a connection pooler
 	config.StatementCacheCapacity, config.DescriptionCacheCapacity = 0, 0
@@ -87,7 +86,7 @@ func (p *prober) react(r *healthcheck.Report) {
 	switch {
 	case lost && p.now.since.IsZero():
 		p.outageBegins(r)
-	case !p.now.since.IsZero() && (!unwell || r.Status == healthcheck.Degraded):
+	case !p.now.since.IsZero() && (r.Status == healthcheck.Healthy || r.Status == healthcheck.Degraded):
 		p.outageEnds(r)
 	}
 	switch {
@@ -117,13 +116,18 @@ func (p *prober) outageEnds(r *healthcheck.Report) {
 		seconds("outage", lasted), slog.String("status", r.Status.String()))
 }
 
+// beginSession starts a session once the one before has hung up: there is at most one connection.
 func (p *prober) beginSession() {
 	ctx, cancel := context.WithCancel(context.Background())
-	p.cancel, p.done = cancel, make(chan struct{})
-	go func(done chan struct{}) {
+	previous, done := p.done, make(chan struct{})
+	p.cancel, p.done = cancel, done
+	go func() {
 		defer close(done)
-		p.run(ctx)
-	}(p.done)
+		if previous != nil {
+			<-previous
+		}
+		p.monitor.guarded("probing the server", func() { p.run(ctx) })
+	}()
 }
 
 // endSession does not wait: a session may be connecting.

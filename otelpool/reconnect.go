@@ -2,13 +2,11 @@ package otelpool
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 
 	"github.com/otelpool/pgx/healthcheck"
@@ -26,10 +24,18 @@ func (p *prober) run(ctx context.Context) {
 		}
 		p.revive(ctx)
 		p.watch(ctx, conn)
-		closing, cancel := context.WithTimeout(context.Background(), time.Second)
-		_ = conn.Close(closing) // whatever became of it, it is gone
-		cancel()
+		hangUp(conn)
+		select { // a server that takes connections only to cut them must not be hammered
+		case <-ctx.Done():
+		case <-time.After(time.Second):
+		}
 	}
+}
+
+func hangUp(conn *pgx.Conn) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	_ = conn.Close(ctx) // whatever became of it, it is gone
 }
 
 // connect tries until it has a connection. It returns nil when ctx is done, or when trying on is pointless and harmful:
@@ -38,12 +44,15 @@ func (p *prober) connect(ctx context.Context) *pgx.Conn {
 	var schedule healthcheck.Schedule
 	for {
 		conn, err := p.try(ctx)
+		if err != nil && ctx.Err() != nil {
+			return nil // we gave up, not the server
+		}
 		p.count(err)
 		if err == nil {
 			return conn
 		}
 		kind := errtype.Of(err)
-		if ctx.Err() != nil || !healthcheck.ShouldRetry(kind) {
+		if !healthcheck.ShouldRetry(kind) {
 			return nil
 		}
 		delay := schedule.Next()
@@ -59,14 +68,14 @@ func (p *prober) connect(ctx context.Context) *pgx.Conn {
 }
 
 func (p *prober) try(ctx context.Context) (*pgx.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
+	defer cancel()
 	config := p.config.Copy()
 	if p.prepare != nil {
 		if err := p.prepare(ctx, config); err != nil {
 			return nil, err
 		}
 	}
-	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
-	defer cancel()
 	return pgx.ConnectConfig(ctx, config)
 }
 
@@ -114,9 +123,8 @@ func (p *prober) watch(ctx context.Context, conn *pgx.Conn) {
 	defer tick.Stop()
 	for {
 		view, err := p.look(ctx, conn)
-		var answered *pgconn.PgError
-		if err != nil && (!errors.As(err, &answered) || conn.IsClosed()) {
-			return
+		if err != nil && conn.IsClosed() {
+			return // anything else is an answer, if not one that we understand
 		}
 		p.mu.Lock()
 		if ctx.Err() == nil {
