@@ -16,6 +16,7 @@ import (
 type dossier struct {
 	sites      []siteHolders
 	oldest     tracer.Waiter
+	held, max  int32
 	waiting    int64
 	timeouts   int64 // since the observation before
 	connectErr tracer.Fault
@@ -53,7 +54,7 @@ func (l *eventLog) tellExhaustion(before, o *observation, m *Monitor) {
 
 func newDossier(o *observation, timeouts int64) *dossier {
 	d := &dossier{
-		sites: bySite(o.snap.Holders), waiting: o.snap.Counters.Waiting, timeouts: timeouts,
+		sites: bySite(o.snap.Holders), held: o.stat.AcquiredConns(), max: o.stat.MaxConns(), waiting: o.snap.Counters.Waiting, timeouts: timeouts,
 		connectErr: o.snap.Faults.Connect,
 	}
 	if len(o.snap.Waiters) > 0 {
@@ -113,5 +114,17 @@ func (d *dossier) log(l *eventLog) {
 	if d.connectErr.Count > 0 {
 		attrs = append(attrs, slog.String("last_connect_error", d.connectErr.Text), slog.Time("last_connect_error_at", d.connectErr.At))
 	}
-	l.warn(telemetry.EventExhausted, "pool is exhausted; connections are held by: "+strings.Join(places, "; "), attrs...)
+	l.warn(telemetry.EventExhausted, d.headline()+strings.Join(places, "; "), attrs...)
+}
+
+// headline tells a full pool from one whose acquires timed out although it is not: the server does not let it grow, or
+// it has recovered since.
+func (d *dossier) headline() string {
+	switch {
+	case d.held >= d.max:
+		return "pool is exhausted; connections are held by: "
+	case d.held > 0:
+		return fmt.Sprintf("acquires timed out; by now %d of %d connections are held, by: ", d.held, d.max)
+	}
+	return "acquires timed out, and by now no connection is held"
 }

@@ -15,13 +15,22 @@ import (
 // ShutdownError says who kept the pool from being drained. It matches [ErrShutdown] and the context's error.
 type ShutdownError struct {
 	Holders []tracer.Holder // still out of the pool when time was up, with their stacks
+	Held    int             // how many that were by the pool's own count: without the hook nobody knows the holders
 	Cause   error           // the context's
 }
 
 // Error names each holder and the place it was taken at.
 func (e *ShutdownError) Error() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "otelpool: Shutdown: %v: %v: %d connections are still held", ErrShutdown, e.Cause, len(e.Holders))
+	fmt.Fprintf(&b, "otelpool: Shutdown: %v: %v: ", ErrShutdown, e.Cause)
+	switch held := max(e.Held, len(e.Holders)); held {
+	case 0:
+		b.WriteString("no connection is held, but closing them takes longer")
+	case 1:
+		b.WriteString("1 connection is still held")
+	default:
+		fmt.Fprintf(&b, "%d connections are still held", held)
+	}
 	for _, h := range e.Holders {
 		fmt.Fprintf(&b, "\nbackend %d, held for %v, idle for %v, taken at\n%s",
 			h.PID, h.Age.Round(time.Millisecond), h.Idle.Round(time.Millisecond), stackText(h.Stack))
@@ -37,11 +46,10 @@ func (e *ShutdownError) Unwrap() []error { return []error{ErrShutdown, e.Cause} 
 // *[ShutdownError] that names every holder. pgxpool's own Close, which has no way to give up, goes on in the background
 // until they release. The Monitor is closed in either case.
 func (m *Monitor) Shutdown(ctx context.Context) error {
-	m.draining.Store(true)
-	select {
-	case m.nudge <- struct{}{}: // readiness ends now, not at the next tick
-	default:
+	if m.absent() {
+		return nil
 	}
+	m.beginDraining()
 	m.log.info(telemetry.EventShutdownStarted, "closing the pool", slog.Int("active", int(m.pool.Stat().AcquiredConns())))
 	started := time.Now()
 	drained := make(chan struct{})
@@ -49,23 +57,34 @@ func (m *Monitor) Shutdown(ctx context.Context) error {
 		defer close(drained)
 		m.pool.Close()
 	}()
-	cause := m.await(ctx, drained)
 	var blocked *ShutdownError
-	if cause != nil {
-		blocked = &ShutdownError{Holders: m.Holders(), Cause: cause}
-		m.log.warn(telemetry.EventShutdownCompleted, "gave up waiting for held connections", slog.Int("held", len(blocked.Holders)))
+	if cause := m.await(ctx, drained); cause != nil {
+		blocked = &ShutdownError{Holders: m.Holders(), Held: int(m.pool.Stat().AcquiredConns()), Cause: cause}
+		m.log.warn(telemetry.EventShutdownCompleted, "gave up waiting for held connections", slog.Int("held", blocked.Held))
 	} else {
 		m.log.info(telemetry.EventShutdownCompleted, "pool is closed", seconds("took", time.Since(started)))
 	}
-	err := m.Close()
-	m.terminate()
+	err := m.closeWithin(ctx)
 	if blocked != nil {
 		return errors.Join(blocked, err)
 	}
 	return err
 }
 
-// await reports progress once a second until the pool is drained (nil) or ctx is done (its error).
+// beginDraining has the loop look at once: readiness must not wait for the next tick.
+func (m *Monitor) beginDraining() {
+	m.draining.Store(true)
+	select {
+	case m.nudge <- struct{}{}:
+	default:
+	}
+}
+
+// moment is how long after ctx's end something is waited for that is about to end by itself, as a rule at once.
+const moment = 100 * time.Millisecond
+
+// await reports progress once a second until the pool is drained (nil) or ctx is done (its error). A pool that nobody holds
+// anything of is given a moment more: callers often shut down with a context that is done already.
 func (m *Monitor) await(ctx context.Context, drained <-chan struct{}) error {
 	progress := time.NewTicker(time.Second)
 	defer progress.Stop()
@@ -74,15 +93,45 @@ func (m *Monitor) await(ctx context.Context, drained <-chan struct{}) error {
 		case <-drained:
 			return nil
 		case <-ctx.Done():
-			select {
-			case <-drained: // both at once: the work is done
+			if m.pool.Stat().AcquiredConns() == 0 && within(moment, drained) {
 				return nil
-			default:
-				return context.Cause(ctx)
 			}
+			return context.Cause(ctx)
 		case <-progress.C:
 			m.log.info(telemetry.EventShutdownWaiting, m.progress(ctx))
 		}
+	}
+}
+
+// closeWithin closes the Monitor, but does not wait longer than ctx and a moment for the probe to hang up.
+func (m *Monitor) closeWithin(ctx context.Context) error {
+	var err error
+	closed := make(chan struct{})
+	go func() {
+		defer close(closed)
+		err = m.Close()
+		m.ending.Do(m.terminate)
+	}()
+	select {
+	case <-closed:
+		return err
+	case <-ctx.Done():
+	}
+	if within(moment, closed) {
+		return err
+	}
+	return nil // it goes on; what it may have to say is not worth waiting for
+}
+
+// within reports whether done is closed before d has passed.
+func within(d time.Duration, done <-chan struct{}) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-done:
+		return true
+	case <-timer.C:
+		return false
 	}
 }
 
