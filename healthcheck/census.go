@@ -31,6 +31,7 @@ type census struct {
 	held     int // all but the exempt
 	count    [numOccupations]int
 	of       []occupation  // of each holder of the newest sample
+	kin      int           // idling ones that were taken where others were forgotten
 	queryAge time.Duration // mean age of the holds in which a query is open
 }
 
@@ -48,10 +49,28 @@ func newCensus(f *facts) census {
 		}
 	}
 	c.held = len(f.s.Holders) - c.count[exempt]
+	c.kin = kin(f.s.Holders, c.of)
 	if n := c.count[querying] + c.count[locked]; n > 0 {
 		c.queryAge = time.Duration(ages / float64(n))
 	}
 	return c
+}
+
+// kin counts the idle holders that were taken where leaked ones were: most likely the same mistake, only not as old.
+func kin(holders []Holder, of []occupation) int {
+	leaky := make(map[string]bool)
+	for i := range holders {
+		if of[i] == leaked && holders[i].Site != "" {
+			leaky[holders[i].Site] = true
+		}
+	}
+	n := 0
+	for i := range holders {
+		if of[i] == idling && leaky[holders[i].Site] {
+			n++
+		}
+	}
+	return n
 }
 
 func occupied(h *Holder, waits map[uint32]*Backend, pause time.Duration) occupation {
@@ -86,12 +105,19 @@ func (f *facts) lockWaits() map[uint32]*Backend {
 	return waits
 }
 
-// share is how much of what is held, exempt ones apart, is occupied so.
+// share is how much of what is held, exempt ones apart, is occupied so; the kin of leaked ones count as leaked.
 func (c *census) share(o occupation) float64 {
 	if c.held == 0 {
 		return 0
 	}
-	return float64(c.count[o]) / float64(c.held)
+	n := c.count[o]
+	switch o {
+	case leaked:
+		n += c.kin
+	case idling:
+		n -= c.kin
+	}
+	return float64(n) / float64(c.held)
 }
 
 // sites names the call sites that hold most of the connections so occupied: "3 at orders.go:42 shop.Load, …".

@@ -19,6 +19,9 @@ func diagnoseLeak(f *facts, v *verdict) []suspect {
 		}
 	}
 	evidence := []string{fmt.Sprintf("%s held without use, the oldest for %s", count(n, "connection"), short(f.oldest(leaked)))}
+	if f.census.kin > 0 {
+		evidence = append(evidence, fmt.Sprintf("%d more taken at the same places and idle", f.census.kin))
+	}
 	if orphans > 0 {
 		evidence = append(evidence, fmt.Sprintf("of %d the request is over", orphans))
 	}

@@ -175,7 +175,11 @@ const (
 	enoughSeen = 10 // holds, before they are a yardstick
 )
 
-func (n *normal) learn(d delta) {
+// learn adds what a tick saw. Holds that are slow in themselves are no yardstick: a batch job that ends would spoil it.
+func (n *normal) learn(d delta, slow time.Duration) {
+	if d.query() >= slow {
+		return
+	}
 	n.holds = n.holds*fade + float64(d.releases)
 	n.seconds = n.seconds*fade + min(d.queryTime, d.holdTime).Seconds()
 }

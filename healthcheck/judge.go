@@ -53,7 +53,7 @@ func (j *Judge) Judge(s Sample) *Report {
 	j.sizing, j.usage = size(f), usage(f.s)
 	j.apply(j.hysteresis.event(&j.policy, j.state, j.since, &v, s.At), s.At)
 	if v.tier == Healthy && j.state == StateHealthy {
-		j.normal.learn(f.last)
+		j.normal.learn(f.last, j.policy.SlowQuery)
 	}
 	return j.report(s.At)
 }

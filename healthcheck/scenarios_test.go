@@ -42,6 +42,7 @@ func TestEveryCauseIsNamedFirstInItsScenario(t *testing.T) {
 		"one leaked connection":                 {sick: f(held(forgot), cycles(50, 5*ms, 4*ms, 0, ms)), cause: CauseLeak, status: Degraded},
 		"leaks that fill the pool":              {sick: f(held(times(10, forgot)...), waiting(4, time.Second)), cause: CauseLeak, status: Degraded},
 		"leaks that stop the pool":              {within: 12, sick: f(held(times(10, forgot)...), waiting(4, time.Second)), cause: CauseLeak, status: Unhealthy},
+		"leaks of all ages":                     {sick: f(held(append(times(3, forgot), times(7, with(forgot, func(h *Holder) { h.Tier, h.Idle = TierNone, 9*time.Second }))...)...), waiting(4, time.Second)), cause: CauseLeak, status: Degraded},
 		"nested acquires":                       {sick: f(held(times(10, nesting)...), waiting(10, time.Second)), cause: CauseNestedAcquire, status: Degraded},
 		"nested acquires past the threshold":    {within: 12, sick: f(held(times(10, with(nesting, func(h *Holder) { h.Tier = TierIdleHeld }))...), waiting(10, time.Second)), cause: CauseNestedAcquire, status: Unhealthy},
 		"sleeping in transactions":              {sick: f(held(times(10, thinking)...), waiting(20, 400*ms), cycles(30, 300*ms, 5*ms, 200*ms, 600*ms)), cause: CauseHeldIdle, status: Degraded},
