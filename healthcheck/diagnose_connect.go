@@ -189,16 +189,12 @@ func diagnoseReadOnly(f *facts, v *verdict) []suspect {
 
 // diagnoseSlowConnect finds waits that were waits for a new connection and not for a holder.
 func diagnoseSlowConnect(f *facts, v *verdict) []suspect {
-	if v.symptoms&(waits|cannotServe) == 0 || v.symptoms&cannotServe != 0 {
+	if v.symptoms&waits == 0 || v.symptoms&cannotServe != 0 {
 		return nil
 	}
 	each := mean(f.recent.connectTime, f.recent.opened)
-	peak := max(f.peak(), f.p.PeakWait)
 	connecting := f.s.Connect.InFlight > 0 && f.reach.hanging > 0
-	if each*2 < peak && !connecting {
-		return nil
-	}
-	if each*2 < f.p.PeakWait && !connecting {
+	if !connecting && each < max(f.peak(), f.p.PeakWait)/2 {
 		return nil
 	}
 	weight := 75.0
