@@ -2,6 +2,7 @@ package otelpool
 
 import (
 	"fmt"
+	"reflect"
 
 	"github.com/exaring/otelpgx"
 	"github.com/jackc/pgx/v5"
@@ -26,7 +27,7 @@ func Configure(cfg *pgxpool.Config, opts ...Option) error {
 	switch {
 	case cfg == nil:
 		return fmt.Errorf("otelpool: Configure: %w", ErrNilConfig)
-	case cfg.ConnConfig == nil || cfg.ConnConfig.BuildFrontend == nil:
+	case cfg.ConnConfig == nil || cfg.ConnConfig.BuildFrontend == nil || !byParseConfig(cfg):
 		return fmt.Errorf("otelpool: Configure: %w", ErrNotParsed)
 	}
 	if _, found := tracer.Find[*hook](cfg.ConnConfig.Tracer); found {
@@ -55,4 +56,11 @@ func querySpans(c *config) pgx.QueryTracer {
 		otelpgx.WithDisableAcquireTracer(),
 	}
 	return otelpgx.NewTracer(append(opts, c.querySpans...)...)
+}
+
+// byParseConfig reads the private field for which pgxpool panics, so that the mistake is an error here. Should the field
+// ever change its name, pgxpool panics as before.
+func byParseConfig(cfg *pgxpool.Config) bool {
+	field := reflect.ValueOf(cfg).Elem().FieldByName("createdByParseConfig")
+	return field.Kind() != reflect.Bool || field.Bool()
 }

@@ -50,3 +50,5 @@ func Instruments() []InstrumentRow {
 	}
 	return rows
 }
+
+var DerivedName = derivedName

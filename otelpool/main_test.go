@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
+	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric/noop"
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
@@ -148,4 +149,78 @@ func collect(t testing.TB, reader sdkmetric.Reader) collection {
 		}
 	}
 	return out
+}
+
+// attributeSets are those of the series of m.
+func attributeSets(t testing.TB, m metricdata.Metrics) []attribute.Set {
+	t.Helper()
+	var out []attribute.Set
+	switch data := m.Data.(type) {
+	case metricdata.Gauge[int64]:
+		out = sets(data.DataPoints)
+	case metricdata.Gauge[float64]:
+		out = sets(data.DataPoints)
+	case metricdata.Sum[int64]:
+		out = sets(data.DataPoints)
+	case metricdata.Sum[float64]:
+		out = sets(data.DataPoints)
+	case metricdata.Histogram[float64]:
+		for _, p := range data.DataPoints {
+			out = append(out, p.Attributes)
+		}
+	default:
+		t.Fatalf("%s is a %T", m.Name, data)
+	}
+	return out
+}
+
+func sets[N int64 | float64](points []metricdata.DataPoint[N]) []attribute.Set {
+	var out []attribute.Set
+	for _, p := range points {
+		out = append(out, p.Attributes)
+	}
+	return out
+}
+
+// sum adds up the series of a metric that have the attributes, given as pairs of key and value. It is -1 if there is no
+// such series.
+func sum(t testing.TB, c collection, name string, pairs ...string) float64 {
+	t.Helper()
+	switch data := c[name].Data.(type) {
+	case nil:
+		return -1
+	case metricdata.Gauge[int64]:
+		return sumOf(data.DataPoints, pairs)
+	case metricdata.Gauge[float64]:
+		return sumOf(data.DataPoints, pairs)
+	case metricdata.Sum[int64]:
+		return sumOf(data.DataPoints, pairs)
+	case metricdata.Sum[float64]:
+		return sumOf(data.DataPoints, pairs)
+	default:
+		t.Fatalf("%s is a %T", name, data)
+		return 0
+	}
+}
+
+func sumOf[N int64 | float64](points []metricdata.DataPoint[N], pairs []string) float64 {
+	total, found := 0.0, false
+	for _, p := range points {
+		if has(p.Attributes, pairs) {
+			total, found = total+float64(p.Value), true
+		}
+	}
+	if !found {
+		return -1
+	}
+	return total
+}
+
+func has(set attribute.Set, pairs []string) bool {
+	for i := 0; i < len(pairs); i += 2 {
+		if v, ok := set.Value(attribute.Key(pairs[i])); !ok || v.Emit() != pairs[i+1] {
+			return false
+		}
+	}
+	return true
 }

@@ -99,8 +99,9 @@ func WithSQLText(on bool) Option {
 	return func(c *config) { c.sqlText = on }
 }
 
-// WithQuerySpans adds a span for each query, by otelpgx, to the configured TracerProvider. Its acquire span and metric are
-// off, since otelpool measures acquires itself; set otelpgx's tracer in the configuration before Configure to have both.
+// WithQuerySpans adds a span for each query of a request that is being traced, by otelpgx, to the configured
+// TracerProvider. Its acquire span and metric are off, since otelpool measures acquires itself; set otelpgx's tracer in the
+// configuration before Configure to have both.
 func WithQuerySpans(opts ...otelpgx.Option) Option {
 	return func(c *config) { c.querySpans, c.querySpansBy = append([]otelpgx.Option{}, opts...), "WithQuerySpans" }
 }

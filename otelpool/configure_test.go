@@ -1,0 +1,182 @@
+package otelpool_test
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"go.opentelemetry.io/otel/attribute"
+	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/sdk/trace/tracetest"
+
+	"github.com/otelpool/pgx/internal/pgtest"
+	"github.com/otelpool/pgx/otelpool"
+)
+
+func TestConfigureRefusesWhatPgxWouldPanicAt(t *testing.T) {
+	for name, tt := range map[string]struct {
+		cfg  *pgxpool.Config
+		want error
+	}{
+		"nil":                   {nil, otelpool.ErrNilConfig},
+		"the zero config":       {&pgxpool.Config{}, otelpool.ErrNotParsed},
+		"a zero ConnConfig":     {&pgxpool.Config{ConnConfig: &pgx.ConnConfig{}}, otelpool.ErrNotParsed},
+		"a connection's config": {&pgxpool.Config{ConnConfig: parse(t, address).ConnConfig}, otelpool.ErrNotParsed},
+	} {
+		if err := otelpool.Configure(tt.cfg); !errors.Is(err, tt.want) {
+			t.Errorf("%s: got %v, want %v", name, err, tt.want)
+		}
+	}
+}
+
+func TestAConfigurationIsConfiguredOnce(t *testing.T) {
+	cfg := parse(t, address)
+	if err := otelpool.Configure(cfg); err != nil {
+		t.Fatal(err)
+	}
+	hook := cfg.ConnConfig.Tracer
+	for name, again := range map[string]*pgxpool.Config{"the same": cfg, "its copy": cfg.Copy()} {
+		if err := otelpool.Configure(again); !errors.Is(err, otelpool.ErrConfigured) {
+			t.Errorf("%s: got %v, want ErrConfigured", name, err)
+		}
+		if again.ConnConfig.Tracer != hook {
+			t.Errorf("%s: a refused call changed the tracer", name)
+		}
+	}
+}
+
+// allEvents makes a pool send every event that there is.
+func allEvents(t *testing.T, pool *pgxpool.Pool) {
+	t.Helper()
+	ctx := t.Context()
+	conn, err := pool.Acquire(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Release()
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, err = conn.Exec(ctx, "CREATE TEMPORARY TABLE t (n int)")
+	must(err)
+	_, err = conn.CopyFrom(ctx, pgx.Identifier{"t"}, []string{"n"}, pgx.CopyFromRows([][]any{{1}, {2}}))
+	must(err)
+	batch := &pgx.Batch{}
+	batch.Queue("SELECT 1")
+	batch.Queue("SELECT 2")
+	must(conn.SendBatch(ctx, batch).Close())
+	if _, err = conn.Exec(ctx, "SELECT 1/0"); err == nil {
+		t.Fatal("division by zero succeeded")
+	}
+}
+
+func TestAnExistingTracerGetsTheSameEventsAndContextsAsAlone(t *testing.T) {
+	run := func(configure bool) []string {
+		cfg := pgtest.Config(t)
+		own := &everyTracer{}
+		cfg.ConnConfig.Tracer = own
+		if configure {
+			if err := otelpool.Configure(cfg, quiet()...); err != nil {
+				t.Fatal(err)
+			}
+		}
+		pool := newPool(t, cfg)
+		if configure {
+			instrument(t, pool)
+		}
+		allEvents(t, pool)
+		eventually(t, "the release is told", func() bool { return slices.Contains(own.seen(), "release") })
+		return own.seen()
+	}
+	alone, composed := run(false), run(true)
+	if !slices.Equal(alone, composed) {
+		t.Errorf("alone:\n%q\ncomposed:\n%q", alone, composed)
+	}
+	for _, kind := range []string{"connect", "acquire", `prepare select "n" from "t"`, "query SELECT 1/0", "batch", "copy", "release"} {
+		if !slices.Contains(alone, kind) {
+			t.Errorf("the script does not make the event %q: %q", kind, alone)
+		}
+	}
+}
+
+func TestExistingHooksAreCalledOnceWithTheSameArgumentsAndErrors(t *testing.T) {
+	cfg := pgtest.Config(t)
+	refuse := errors.New("no credentials today")
+	type key struct{}
+	var connects []any
+	closes := make(chan *pgx.Conn, 2)
+	fail := false
+	cfg.BeforeConnect = func(ctx context.Context, c *pgx.ConnConfig) error {
+		connects = append(connects, ctx.Value(key{}), c.Database)
+		if fail {
+			return refuse
+		}
+		return nil
+	}
+	cfg.BeforeClose = func(c *pgx.Conn) { closes <- c }
+	if err := otelpool.Configure(cfg, quiet()...); err != nil {
+		t.Fatal(err)
+	}
+	pool := newPool(t, cfg)
+	ctx := context.WithValue(t.Context(), key{}, "mine")
+	conn := acquire(t, ctx, pool)
+	inner := conn.Conn()
+	if want := []any{"mine", cfg.ConnConfig.Database}; !slices.Equal(connects, want) {
+		t.Errorf("BeforeConnect was called with %v, want %v", connects, want)
+	}
+	conn.Release()
+	pool.Reset()
+	if got := <-closes; got != inner {
+		t.Errorf("BeforeClose was called with %p, want %p", got, inner)
+	}
+	fail = true
+	if _, err := pool.Acquire(ctx); err == nil || err.Error() != refuse.Error() {
+		t.Errorf("the hook's own error became %v", err)
+	}
+	if len(connects) != 4 || len(closes) != 0 {
+		t.Errorf("hooks were called more than once: %v, and %d more closes", connects, len(closes))
+	}
+}
+
+func TestQuerySpansComeWithoutAcquireSpanOrSecondAcquireMetric(t *testing.T) {
+	spans := tracetest.NewSpanRecorder()
+	provider := sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(spans))
+	reader := sdkmetric.NewManualReader()
+	opts := quiet(
+		otelpool.WithTracerProvider(provider),
+		otelpool.WithMeterProvider(sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader))),
+		otelpool.WithQuerySpans(),
+	)
+	pool := newPool(t, configured(t, opts...))
+	instrument(t, pool)
+	ctx, request := provider.Tracer("test").Start(t.Context(), "request")
+	if _, err := pool.Exec(ctx, "SELECT 42"); err != nil {
+		t.Fatal(err)
+	}
+	request.End()
+	var names []string
+	for _, s := range spans.Ended() {
+		names = append(names, s.Name())
+	}
+	if !slices.Contains(names, "SELECT") {
+		t.Errorf("no span of the query among %q", names)
+	}
+	if slices.ContainsFunc(names, func(n string) bool { return strings.Contains(n, "acquire") }) {
+		t.Errorf("acquires have spans: %q", names)
+	}
+	for name, m := range collect(t, reader) {
+		for _, set := range attributeSets(t, m) {
+			if op, ok := set.Value("pgx.operation.type"); ok && op == attribute.StringValue("acquire") {
+				t.Errorf("%s measures acquires once more: %v", name, set)
+			}
+		}
+	}
+}

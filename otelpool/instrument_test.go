@@ -1,0 +1,228 @@
+package otelpool_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
+
+	"github.com/otelpool/pgx/internal/pgtest"
+	"github.com/otelpool/pgx/otelpool"
+)
+
+func TestInstrumentRefusesAPoolThatCannotBeObserved(t *testing.T) {
+	if _, err := otelpool.Instrument(nil); !errors.Is(err, otelpool.ErrNilPool) {
+		t.Errorf("nil: got %v", err)
+	}
+	closed := newPool(t, configured(t, quiet()...))
+	closed.Close()
+	if _, err := otelpool.Instrument(closed); !errors.Is(err, otelpool.ErrPoolClosed) {
+		t.Errorf("closed: got %v", err)
+	}
+	if _, err := otelpool.Instrument(closed, otelpool.WithStackDepth(-1)); !errors.Is(err, otelpool.ErrPoolClosed) || !errors.Is(err, otelpool.ErrInvalidOption) {
+		t.Errorf("closed, and a bad option: got %v, want both", err)
+	}
+	cfg := configured(t, quiet()...)
+	first, second := newPool(t, cfg), newPool(t, cfg)
+	instrument(t, first)
+	if _, err := otelpool.Instrument(second); !errors.Is(err, otelpool.ErrSharedHook) {
+		t.Errorf("a shared hook: got %v", err)
+	}
+}
+
+func TestAPoolIsInstrumentedOnceAtATime(t *testing.T) {
+	pool := newPool(t, configured(t, quiet()...))
+	for range 3 {
+		monitor := instrument(t, pool)
+		if _, err := otelpool.Instrument(pool); !errors.Is(err, otelpool.ErrInstrumented) {
+			t.Fatalf("got %v, want ErrInstrumented", err)
+		}
+		if _, err := pool.Exec(t.Context(), "SELECT 1"); err != nil {
+			t.Fatal(err)
+		}
+		if err := monitor.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := instrument(t, pool).Stats().TotalReleases; got != 3 {
+		t.Errorf("the counters of the hook did not survive its monitors: %d releases", got)
+	}
+}
+
+func TestAChosenNameIsTakenWhileItsPoolLives(t *testing.T) {
+	monitor := instrument(t, newPool(t, configured(t, quiet()...)), otelpool.WithPoolName("chosen"))
+	other := newPool(t, configured(t, quiet()...))
+	_, err := otelpool.Instrument(other, otelpool.WithPoolName("chosen"))
+	if !errors.Is(err, otelpool.ErrNameTaken) || !strings.Contains(err.Error(), `WithPoolName("chosen")`) {
+		t.Errorf("got %v, want ErrNameTaken with the name", err)
+	}
+	if err := monitor.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if got := instrument(t, other, otelpool.WithPoolName("chosen")).Name(); got != "chosen" {
+		t.Errorf("the name was not freed: %q", got)
+	}
+}
+
+func TestDerivedNamesAreNumberedWithAWarningAndFreedByClose(t *testing.T) {
+	var log journal
+	dsn := pgtest.DSN(t)
+	open := func() *otelpool.Monitor {
+		cfg := parse(t, dsn)
+		if err := otelpool.Configure(cfg, quiet(otelpool.WithLogger(log.logger(slog.LevelInfo)))...); err != nil {
+			t.Fatal(err)
+		}
+		return instrument(t, newPool(t, cfg))
+	}
+	database := parse(t, dsn).ConnConfig.Database
+	first, second, third := open(), open(), open()
+	names := []string{first.Name(), second.Name(), third.Name()}
+	if want := []string{database, database + "-2", database + "-3"}; !slices.Equal(names, want) {
+		t.Errorf("got %q, want %q", names, want)
+	}
+	warnings := log.of(t, "pool.renamed")
+	if len(warnings) != 2 || warnings[0]["level"] != "WARN" || warnings[0]["derived"] != database ||
+		warnings[0]["db.client.connection.pool.name"] != database+"-2" {
+		t.Errorf("warnings: %v", warnings)
+	}
+	if err := second.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if got := open().Name(); got != database+"-2" {
+		t.Errorf("a freed name was not given again: %q", got)
+	}
+}
+
+func TestANameIsDerivedFromTheFirstThatThereIs(t *testing.T) {
+	for dsn, want := range map[string]string{
+		"postgres://u@derived.example/shop":                        "shop",
+		"user=u host=derived.example":                              "derived.example",
+		"postgres://u@derived.example/%ff":                         "derived.example",
+		"postgres://u@derived.example/" + strings.Repeat("x", 300): strings.Repeat("x", 255),
+	} {
+		if got := otelpool.DerivedName(&parse(t, dsn).ConnConfig.Config); got != want {
+			t.Errorf("%s: got %q, want %q", dsn, got, want)
+		}
+	}
+}
+
+func TestWithoutConfigureThePoolIsSeenFromOutsideOnly(t *testing.T) {
+	var log journal
+	reader := sdkmetric.NewManualReader()
+	pool := newPool(t, pgtest.Config(t))
+	monitor := instrument(t, pool, quiet(otelpool.WithLogger(log.logger(slog.LevelInfo)),
+		otelpool.WithMeterProvider(sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader))))...)
+	warnings := log.of(t, "pool.stat_only")
+	if len(warnings) != 1 || warnings[0]["level"] != "WARN" || !strings.Contains(fmt.Sprint(warnings[0]["msg"]), "otelpool.Configure(cfg)") {
+		t.Errorf("warnings: %v", warnings)
+	}
+	acquire(t, t.Context(), pool)
+	eventually(t, "the loop has seen the connection", func() bool {
+		return sum(t, collect(t, reader), "db.client.connection.count", "db.client.connection.state", "used") == 1
+	})
+	got := collect(t, reader)
+	for _, row := range otelpool.Instruments() {
+		_, present := got[row.Name]
+		if want := !row.Hook; present != want {
+			t.Errorf("%s: present is %v, want %v", row.Name, present, want)
+		}
+	}
+	if s := monitor.Stats(); s.ActiveConnections != 1 || s.TotalAcquisitions != 1 || s.TotalReleases != 0 {
+		t.Errorf("stats: %+v", s)
+	}
+	if monitor.Holders() != nil || monitor.Waiters() != nil || monitor.Sites(3) != nil {
+		t.Error("holders are known without a hook")
+	}
+}
+
+func TestOpenBuildsConfiguresAndInstruments(t *testing.T) {
+	pool, monitor, err := otelpool.Open(t.Context(), pgtest.DSN(t), quiet(otelpool.WithPoolName("opened"))...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := pool.Ping(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if s := monitor.Stats(); s.TotalAcquisitions != 1 || monitor.Name() != "opened" {
+		t.Errorf("the hook is not in: %+v", s)
+	}
+	if err := monitor.Shutdown(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := pool.Acquire(t.Context()); err == nil {
+		t.Error("the pool is still open")
+	}
+}
+
+// pgx itself does not connect in New, so a context that is done is no reason to fail; it fails whoever acquires.
+func TestOpenWithADoneContextBehavesLikeNew(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	dsn := pgtest.DSN(t)
+	bare, wantErr := pgxpool.New(ctx, dsn)
+	if wantErr == nil {
+		defer bare.Close()
+	}
+	pool, monitor, err := otelpool.Open(ctx, dsn, quiet()...)
+	if (err == nil) != (wantErr == nil) {
+		t.Fatalf("got %v, New says %v", err, wantErr)
+	}
+	if err == nil {
+		if _, err := pool.Acquire(ctx); !errors.Is(err, context.Canceled) {
+			t.Errorf("acquire: %v", err)
+		}
+		if err := monitor.Shutdown(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestOpenLeavesNothingBehindWhenItFails(t *testing.T) {
+	instrument(t, newPool(t, configured(t, quiet()...)), otelpool.WithPoolName("open fails"))
+	dsn := pgtest.DSN(t)
+	for name, opts := range map[string][]otelpool.Option{
+		"a bad option":      quiet(otelpool.WithStackDepth(99)),
+		"a taken name":      quiet(otelpool.WithPoolName("open fails")),
+		"a broken provider": quiet(otelpool.WithMeterProvider(brokenProvider{sdkmetric.NewMeterProvider()})),
+	} {
+		pool, monitor, err := otelpool.Open(t.Context(), dsn, opts...)
+		if err == nil || pool != nil || monitor != nil {
+			t.Errorf("%s: got %v, %v, %v", name, pool, monitor, err)
+		}
+	}
+}
+
+// pgx masks passwords in its errors as far as it recognises them; in these strings it does not.
+func TestOpenNeverRepeatsAPasswordThatItCouldNotParse(t *testing.T) {
+	for _, dsn := range []string{
+		"host=h password='tops3cret tops3cret", "host=h password=x tops3cret sslmode=disable", "host=h password = tops3cret sslmode=bad",
+		"host=h PASSWORD=tops3cret foo", `host=h password=a\ tops3cret sslmode=bad`, "postgres://u:pw@tops3cret@h:x/db",
+		"postgres://u:tops3cret/x@h/db", "postgres://u:tops3cret%zz@h/db", "postgres://u:x@h/db?pool_max_conns=tops3cret",
+		"mysql://u:tops3cret@h/db", "tops3cret",
+	} {
+		_, _, err := otelpool.Open(t.Context(), dsn)
+		if err == nil {
+			t.Errorf("%s was accepted", dsn)
+			continue
+		}
+		if strings.Contains(err.Error(), "tops3cret") {
+			t.Errorf("%s: %v", dsn, err)
+		}
+		if !strings.HasPrefix(err.Error(), "otelpool: Open: cannot parse the connection string: ") {
+			t.Errorf("%s: %v", dsn, err)
+		}
+	}
+}
+
+func TestOpenSaysWhatIsWrongWithAConnectionString(t *testing.T) {
+	_, _, err := otelpool.Open(t.Context(), "postgres://u:pw@h/db?sslmode=bad")
+	if want := "otelpool: Open: cannot parse the connection string: failed to configure TLS (sslmode is invalid)"; err == nil || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
+}
