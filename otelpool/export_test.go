@@ -51,4 +51,7 @@ func Instruments() []InstrumentRow {
 	return rows
 }
 
-var DerivedName = derivedName
+var (
+	DerivedName      = derivedName
+	CommonAttributes = commonAttributes
+)

@@ -224,3 +224,5 @@ func has(set attribute.Set, pairs []string) bool {
 	}
 	return true
 }
+
+func dsnOf(t testing.TB) string { return pgtest.DSN(t) }
