@@ -81,7 +81,7 @@ const starvedAfter = 500 * time.Millisecond
 // sample puts an observation into the judge's words: the one place where the hook's and the pool's numbers meet.
 func (m *Monitor) sample(o *observation, late time.Duration) healthcheck.Sample {
 	s := healthcheck.Sample{
-		At: o.at, Late: late, Full: o.full, Closed: m.draining.Load(), Server: o.probe.server,
+		At: o.at, Late: late, Full: o.full, Closed: m.draining.Load(), Server: o.probe.server, Probe: o.probe.probe,
 		Pool: healthcheck.PoolCounts{
 			Total: int(o.stat.TotalConns()), Idle: int(o.stat.IdleConns()), Used: int(o.stat.AcquiredConns()),
 			Constructing: int(o.stat.ConstructingConns()), Max: int(o.stat.MaxConns()),
@@ -90,6 +90,7 @@ func (m *Monitor) sample(o *observation, late time.Duration) healthcheck.Sample 
 	}
 	if !o.full {
 		s.Traffic.OK = o.stat.AcquireCount()
+		s.Traffic.Canceled = o.stat.CanceledAcquireCount()
 		s.Traffic.WaitTime = o.stat.AcquireDuration()
 		return s
 	}

@@ -17,7 +17,7 @@ import (
 
 // prober owns the one connection that otelpool itself may have to the server: outside the pool, at most one, and only while
 // the pool is not healthy. In an outage it tries whether the server is back; once connected it asks what the server is
-// doing for our connections.
+// doing for our connections. A pool that nobody has asked for a connection yet gets its first evidence from it.
 type prober struct {
 	monitor *Monitor
 	on      bool
@@ -38,6 +38,7 @@ type probeState struct {
 	since             time.Time
 	past              time.Duration // time spent in outages that are over
 	server            *healthcheck.ServerView
+	probe             healthcheck.Probe
 }
 
 // outageTime is the time spent in outages, the present one included.
@@ -69,6 +70,7 @@ const (
 	// probeName is the application_name by which the server's operators recognise the probe.
 	probeName    = "otelpool probe"
 	probeTimeout = 5 * time.Second
+	lazyAfter    = 2 * time.Second
 )
 
 func (p *prober) state() probeState {
@@ -81,7 +83,7 @@ func (p *prober) state() probeState {
 func (p *prober) react(r *healthcheck.Report) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	unwell := r.Status == healthcheck.Degraded || r.Status == healthcheck.Unhealthy
+	unwell := r.Status == healthcheck.Degraded || r.Status == healthcheck.Unhealthy || p.unasked(r)
 	lost := r.Status == healthcheck.Unhealthy && len(r.Findings) > 0 && slices.Contains(outageCauses, r.Findings[0].Cause)
 	switch {
 	case lost && p.now.since.IsZero():
@@ -95,6 +97,12 @@ func (p *prober) react(r *healthcheck.Report) {
 	case p.on && p.cancel == nil:
 		p.beginSession()
 	}
+}
+
+// unasked says that the pool is lazy: it has connected to nothing because nobody wanted anything. Those who wait for it to
+// be ready before they send it work would wait for ever.
+func (p *prober) unasked(r *healthcheck.Report) bool {
+	return r.State == healthcheck.Initializing && r.At.Sub(r.Since) >= lazyAfter
 }
 
 func (p *prober) outageBegins(r *healthcheck.Report) {

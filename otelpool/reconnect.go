@@ -67,9 +67,11 @@ func (p *prober) connect(ctx context.Context) *pgx.Conn {
 	}
 }
 
-func (p *prober) try(ctx context.Context) (*pgx.Conn, error) {
+func (p *prober) try(ctx context.Context) (conn *pgx.Conn, err error) {
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
+	p.note(func(probe *healthcheck.Probe) { probe.TryingSince = time.Now() })
+	defer p.note(func(probe *healthcheck.Probe) { probe.TryingSince = time.Time{} })
 	config := p.config.Copy()
 	if p.prepare != nil {
 		if err := p.prepare(ctx, config); err != nil {
@@ -79,16 +81,26 @@ func (p *prober) try(ctx context.Context) (*pgx.Conn, error) {
 	return pgx.ConnectConfig(ctx, config)
 }
 
-// count takes note of an attempt, if it was one to reach a lost server.
+// note changes what the judge is told of the probe.
+func (p *prober) note(change func(*healthcheck.Probe)) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	change(&p.now.probe)
+}
+
+// count takes note of the outcome of an attempt, and counts it if it was one to reach a lost server.
 func (p *prober) count(err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	switch {
-	case p.now.since.IsZero():
-	case err == nil:
-		p.now.succeeded++
-	default:
-		p.now.failed++
+	attempts := &p.now.succeeded
+	if err == nil {
+		p.now.probe.OKAt = time.Now()
+	} else {
+		attempts = &p.now.failed
+		p.now.probe.Error, p.now.probe.ErrorType, p.now.probe.ErrorAt = redact.Error(err), errtype.Of(err), time.Now()
+	}
+	if !p.now.since.IsZero() {
+		*attempts++
 	}
 }
 
@@ -129,6 +141,7 @@ func (p *prober) watch(ctx context.Context, conn *pgx.Conn) {
 		p.mu.Lock()
 		if ctx.Err() == nil {
 			p.now.server = view
+			p.now.probe.OKAt = time.Now()
 		}
 		p.mu.Unlock()
 		select {
