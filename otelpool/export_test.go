@@ -1,12 +1,14 @@
 package otelpool
 
 import (
+	"log/slog"
 	"testing"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
 
 	"github.com/otelpool/pgx/healthcheck"
+	"github.com/otelpool/pgx/tracer"
 )
 
 // What options add up to, without what cannot be compared.
@@ -55,3 +57,11 @@ var (
 	DerivedName      = derivedName
 	CommonAttributes = commonAttributes
 )
+
+// Teller is a log that is told the events of one tick.
+func Teller(logger *slog.Logger) func(at time.Time, events []tracer.Event) {
+	l := newEventLog(logger, "told")
+	return func(at time.Time, events []tracer.Event) {
+		l.tellEvents(&observation{at: at, snap: tracer.Snapshot{Events: events}})
+	}
+}

@@ -1,0 +1,396 @@
+package otelpool_test
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"go.opentelemetry.io/contrib/bridges/otelslog"
+	"go.opentelemetry.io/otel/attribute"
+	sdklog "go.opentelemetry.io/otel/sdk/log"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/otelpool/pgx/internal/pgtest"
+	"github.com/otelpool/pgx/otelpool"
+	"github.com/otelpool/pgx/tracer"
+)
+
+// logged is a pool of two connections and all that its monitor writes.
+func logged(t *testing.T, level slog.Level, opts ...otelpool.Option) (*pgxpool.Pool, *otelpool.Monitor, *journal) {
+	t.Helper()
+	var j journal
+	cfg := pgtest.Config(t)
+	cfg.MaxConns, cfg.HealthCheckPeriod = 2, time.Hour
+	opts = append(quiet(otelpool.WithLogger(j.logger(level)), otelpool.WithServerProbe(false)), opts...)
+	if err := otelpool.Configure(cfg, opts...); err != nil {
+		t.Fatal(err)
+	}
+	pool := newPool(t, cfg)
+	return pool, instrument(t, pool), &j
+}
+
+// awaitEvents waits until there are n records of an event and returns them.
+func awaitEvents(t *testing.T, j *journal, event string, n int) []record {
+	t.Helper()
+	eventually(t, fmt.Sprintf("%d records of %s are written", n, event), func() bool { return len(j.of(t, event)) >= n })
+	got := j.of(t, event)
+	if len(got) > n {
+		t.Fatalf("%d records of %s, want %d: %v", len(got), event, n, got)
+	}
+	return got
+}
+
+// check compares level, message and keys of a record; "" is any message.
+func (r record) check(t *testing.T, level, message string, keys ...string) {
+	t.Helper()
+	if r["level"] != level || !strings.Contains(fmt.Sprint(r["msg"]), message) {
+		t.Errorf("got %v: %v, want %s: %s", r["level"], r["msg"], level, message)
+	}
+	want := append([]string{"time", "level", "msg", "event.name", "db.client.connection.pool.name"}, keys...)
+	if got := slices.Sorted(maps.Keys(r)); !slices.Equal(got, slices.Sorted(slices.Values(want))) {
+		t.Errorf("%v: keys\n%q, want\n%q", r["event.name"], got, slices.Sorted(slices.Values(want)))
+	}
+}
+
+// traced is a context with a span, sampled or not, and the IDs in it.
+func traced(ctx context.Context, flags trace.TraceFlags) (out context.Context, traceID, spanID string) {
+	sc := trace.NewSpanContext(trace.SpanContextConfig{
+		TraceID: trace.TraceID{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16}, SpanID: trace.SpanID{1, 2, 3, 4, 5, 6, 7, 8},
+		TraceFlags: flags,
+	})
+	return trace.ContextWithSpanContext(ctx, sc), sc.TraceID().String(), sc.SpanID().String()
+}
+
+func TestTheFirstConnectionIsToldOnce(t *testing.T) {
+	pool, _, j := logged(t, slog.LevelInfo)
+	for range 3 {
+		acquire(t, t.Context(), pool).Release()
+	}
+	r := awaitEvents(t, j, "pool.initialized", 1)[0]
+	r.check(t, "INFO", "pool is connected", "max_connections", "min_connections")
+}
+
+func TestAFirstConnectionThatFailsIsAnError(t *testing.T) {
+	cfg := pgtest.Config(t)
+	cfg.ConnConfig.Database = "there_is_no_such_database"
+	var j journal
+	if err := otelpool.Configure(cfg, quiet(otelpool.WithLogger(j.logger(slog.LevelInfo)), otelpool.WithServerProbe(false))...); err != nil {
+		t.Fatal(err)
+	}
+	pool := newPool(t, cfg)
+	instrument(t, pool)
+	for range 3 {
+		if _, err := pool.Acquire(t.Context()); err == nil {
+			t.Fatal("connected to nothing")
+		}
+	}
+	r := awaitEvents(t, &j, "pool.initialized", 1)[0]
+	r.check(t, "ERROR", "pool cannot connect", "error.type", "error")
+	if r["error.type"] != "3D000" {
+		t.Errorf("error.type is %v", r["error.type"])
+	}
+}
+
+func TestEachAcquireAndReleaseIsToldAtDebugLevel(t *testing.T) {
+	pool, _, j := logged(t, slog.LevelDebug)
+	ctx, traceID, spanID := traced(t.Context(), 0)
+	held := acquire(t, ctx, pool)
+	acquire(t, ctx, pool)
+	short, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+	defer cancel()
+	if _, err := pool.Acquire(short); err == nil {
+		t.Fatal("the pool is not full")
+	}
+	held.Release()
+	acquired := awaitEvents(t, j, "connection.acquired", 3)
+	acquired[0].check(t, "DEBUG", "connection acquired", "wait_seconds", "trace_id", "span_id")
+	acquired[2].check(t, "DEBUG", "acquire failed", "wait_seconds", "error.type")
+	released := awaitEvents(t, j, "connection.released", 1)[0]
+	released.check(t, "DEBUG", "connection released", "held_seconds", "trace_id", "span_id")
+	if released["trace_id"] != traceID || released["span_id"] != spanID {
+		t.Errorf("released in %v, %v", released["trace_id"], released["span_id"])
+	}
+}
+
+func TestNothingIsToldOfEachAcquireAtInfoLevel(t *testing.T) {
+	pool, _, j := logged(t, slog.LevelInfo)
+	acquire(t, t.Context(), pool).Release()
+	awaitEvents(t, j, "pool.initialized", 1)
+	awaitEvents(t, j, "connection.acquired", 0)
+	awaitEvents(t, j, "connection.released", 0)
+}
+
+func TestHighUsageIsToldOnceAnEpisode(t *testing.T) {
+	pool, monitor, j := logged(t, slog.LevelInfo)
+	for episode := 1; episode <= 2; episode++ {
+		a, b := acquire(t, t.Context(), pool), acquire(t, t.Context(), pool)
+		r := awaitEvents(t, j, "pool.usage_high", episode)[episode-1]
+		r.check(t, "WARN", "most connections are in use", "usage", "active", "max_connections")
+		a.Release()
+		b.Release()
+		since := time.Now()
+		eventually(t, "the loop looks again", func() bool { return monitor.Health().At.After(since) })
+	}
+}
+
+func TestAnExhaustedPoolSaysOnceAnEpisodeWhoHolds(t *testing.T) {
+	pool, monitor, j := logged(t, slog.LevelInfo, otelpool.WithLeakThreshold(time.Hour))
+	for episode := 1; episode <= 2; episode++ {
+		var held []*pgxpool.Conn
+		for range 2 {
+			held = append(held, holdForever(t, pool))
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		waiter, traceID, _ := traced(ctx, 0)
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			if _, err := pool.Acquire(waiter); err == nil {
+				t.Error("the pool is not full")
+			}
+		})
+		r := awaitEvents(t, j, "pool.exhausted", episode)[episode-1]
+		r.check(t, "WARN", "pool is exhausted; connections are held by: 2 at log_test.go:",
+			"holders", "waiting", "timeouts", "oldest_wait_seconds", "oldest_waiter", "trace_id")
+		if !strings.Contains(fmt.Sprint(r["holders"]), "holdForever") || r["waiting"] != 1.0 || r["trace_id"] != traceID {
+			t.Errorf("dossier: %v", r)
+		}
+		cancel()
+		wg.Wait()
+		for _, c := range held {
+			c.Release()
+		}
+		since := time.Now()
+		eventually(t, "the loop looks again", func() bool { return monitor.Health().At.After(since) })
+	}
+}
+
+// holdForever is the call site that a dossier must name.
+func holdForever(t *testing.T, pool *pgxpool.Pool) *pgxpool.Conn {
+	conn, err := pool.Acquire(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(conn.Release)
+	return conn
+}
+
+// The message must not accuse holders who are not there.
+func TestATimeoutOfAPoolThatIsNotFullIsNoExhaustion(t *testing.T) {
+	var j journal
+	cfg := pgtest.Config(t)
+	block := make(chan struct{})
+	if err := otelpool.Configure(cfg, quiet(otelpool.WithLogger(j.logger(slog.LevelInfo)), otelpool.WithServerProbe(false))...); err != nil {
+		t.Fatal(err)
+	}
+	dial := cfg.ConnConfig.DialFunc
+	cfg.ConnConfig.DialFunc = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		select {
+		case <-block:
+		case <-ctx.Done():
+		}
+		return dial(ctx, network, addr)
+	}
+	pool := newPool(t, cfg)
+	instrument(t, pool)
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Millisecond)
+	defer cancel()
+	if _, err := pool.Acquire(ctx); err == nil {
+		t.Fatal("connected through a dialer that blocks")
+	}
+	r := awaitEvents(t, &j, "pool.exhausted", 1)[0]
+	r.check(t, "WARN", "acquires timed out, and by now no connection is held", "holders", "waiting", "timeouts")
+	close(block)
+}
+
+// leak is the call site of the leaks.
+func leak(t *testing.T, ctx context.Context, pool *pgxpool.Pool) *pgxpool.Conn {
+	conn, err := pool.Acquire(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(conn.Release)
+	return conn
+}
+
+var leakKeys = []string{
+	"age_seconds", "idle_seconds", "backend_pid", "in_transaction", "queries", "db.operation.name", "trace_id", "span_id",
+	"code.function.name", "code.file.path", "code.line.number", "connections", "otelpool.leak.tier",
+}
+
+func TestALeakIsToldOnceWithItsPlaceAndSoIsItsRecovery(t *testing.T) {
+	pool, monitor, j := logged(t, slog.LevelInfo, otelpool.WithLeakThreshold(50*time.Millisecond))
+	ctx, traceID, spanID := traced(t.Context(), trace.FlagsSampled)
+	conn := leak(t, ctx, pool)
+	if _, err := conn.Exec(t.Context(), "SELECT 1"); err != nil {
+		t.Fatal(err)
+	}
+	suspected := awaitEvents(t, j, "leak.suspected", 1)[0]
+	suspected.check(t, "WARN", "connection may be leaked, taken at log_test.go:", append([]string{"code.stacktrace"}, leakKeys...)...)
+	for key, want := range map[string]any{
+		"trace_id": traceID, "span_id": spanID, "connections": 1.0, "otelpool.leak.tier": "idle_held", "db.operation.name": "SELECT",
+		"code.function.name": "github.com/otelpool/pgx/otelpool_test.leak", "queries": 1.0, "in_transaction": false,
+	} {
+		if suspected[key] != want {
+			t.Errorf("%s is %v, want %v", key, suspected[key], want)
+		}
+	}
+	if stack := fmt.Sprint(suspected["code.stacktrace"]); !strings.HasPrefix(stack, "github.com/otelpool/pgx/otelpool_test.leak\n\t") ||
+		!strings.Contains(stack, "TestALeakIsToldOnceWithItsPlaceAndSoIsItsRecovery") {
+		t.Errorf("stack:\n%s", stack)
+	}
+	since := time.Now()
+	eventually(t, "the loop looks again", func() bool { return monitor.Health().At.After(since.Add(60 * time.Millisecond)) })
+	awaitEvents(t, j, "leak.suspected", 1)
+	conn.Release()
+	recovered := awaitEvents(t, j, "leak.recovered", 1)[0]
+	recovered.check(t, "INFO", "suspected leak came back: log_test.go:", leakKeys...)
+}
+
+func TestLeaksOfOnePlaceAreToldTogetherAndAgainWhenOrphaned(t *testing.T) {
+	pool, _, j := logged(t, slog.LevelInfo, otelpool.WithLeakThreshold(100*time.Millisecond), otelpool.WithHealthInterval(time.Second))
+	ctx, cancel := context.WithCancelCause(t.Context())
+	for range 2 {
+		leak(t, ctx, pool)
+	}
+	if r := awaitEvents(t, j, "leak.suspected", 1)[0]; r["connections"] != 2.0 {
+		t.Errorf("not grouped: %v", r)
+	}
+	cancel(fmt.Errorf("the request was over"))
+	r := awaitEvents(t, j, "leak.suspected", 2)[1]
+	if r["otelpool.leak.tier"] != "orphaned" || r["context"] != "the request was over" || r["connections"] != 2.0 {
+		t.Errorf("orphaned: %v", r)
+	}
+}
+
+func TestALongHoldThatIsExpectedIsNoLeak(t *testing.T) {
+	pool, monitor, j := logged(t, slog.LevelInfo, otelpool.WithLeakThreshold(10*time.Millisecond))
+	leak(t, otelpool.ExpectLongHold(t.Context(), "LISTEN"), pool)
+	since := time.Now()
+	eventually(t, "the threshold passes", func() bool { return monitor.Health().At.After(since.Add(60 * time.Millisecond)) })
+	awaitEvents(t, j, "leak.suspected", 0)
+	if held := monitor.Holders(); len(held) != 1 || held[0].Expected != "LISTEN" {
+		t.Errorf("holders: %+v", held)
+	}
+}
+
+func TestAConnectionThatTheServerEndsIsTold(t *testing.T) {
+	pool, _, j := logged(t, slog.LevelInfo)
+	conn := acquire(t, t.Context(), pool)
+	pid := conn.Conn().PgConn().PID()
+	if _, err := pool.Exec(t.Context(), "SELECT pg_terminate_backend($1)", int32(pid)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := conn.Exec(t.Context(), "SELECT 1"); err == nil {
+		t.Fatal("a terminated session answered")
+	}
+	conn.Release()
+	r := awaitEvents(t, j, "connection.lost", 1)[0]
+	r.check(t, "WARN", "connection lost under a query", "error.type", "backend_pid")
+	if r["error.type"] != "57P01" || r["backend_pid"] != float64(pid) {
+		t.Errorf("got %v", r)
+	}
+}
+
+func TestLeakRecordsAreLimitedAndTheRestIsCounted(t *testing.T) {
+	var j journal
+	minute := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	var events []tracer.Event
+	for i := range 50 {
+		events = append(events, tracer.Event{
+			Kind: tracer.EventLeakSuspected, Holder: tracer.Holder{Tier: tracer.TierIdleHeld, Site: fmt.Sprintf("place-%d", i/2)},
+		})
+	}
+	tell := otelpool.Teller(j.logger(slog.LevelInfo))
+	tell(minute, events)
+	if got := len(awaitEvents(t, &j, "leak.suspected", 20)); got != 20 {
+		t.Fatalf("%d records", got)
+	}
+	tell(minute.Add(59*time.Second), events[:2])
+	awaitEvents(t, &j, "leak.suspected", 20)
+	tell(minute.Add(time.Minute), events[:2])
+	got := awaitEvents(t, &j, "leak.suspected", 22)
+	got[20].check(t, "WARN", "more leaks than are written out", "suppressed")
+	if got[20]["suppressed"] != 12.0 { // 5 places of two connections, and one place again
+		t.Errorf("suppressed: %v", got[20]["suppressed"])
+	}
+}
+
+// emitted keeps log records as an OpenTelemetry pipeline would get them.
+type emitted struct {
+	mu      sync.Mutex // guards records
+	records []sdklog.Record
+}
+
+func (e *emitted) OnEmit(_ context.Context, r *sdklog.Record) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.records = append(e.records, r.Clone())
+	return nil
+}
+func (e *emitted) Enabled(context.Context, sdklog.EnabledParameters) bool { return true }
+func (e *emitted) Shutdown(context.Context) error                         { return nil }
+func (e *emitted) ForceFlush(context.Context) error                       { return nil }
+
+func (e *emitted) of(event string) (out []sdklog.Record) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, r := range e.records {
+		r.WalkAttributes(func(kv attribute.KeyValue) bool {
+			if kv.Key == "event.name" && kv.Value.AsString() == event {
+				out = append(out, r)
+			}
+			return true
+		})
+	}
+	return out
+}
+
+func TestRecordsThroughOtelslogAreCorrelatedWithTheRequest(t *testing.T) {
+	var e emitted
+	provider := sdklog.NewLoggerProvider(sdklog.WithProcessor(&e))
+	pool, _, _ := logged(t, slog.LevelInfo, otelpool.WithLeakThreshold(30*time.Millisecond),
+		otelpool.WithLogger(otelslog.NewLogger("test", otelslog.WithLoggerProvider(provider))))
+	ctx, traceID, spanID := traced(t.Context(), trace.FlagsSampled)
+	conn := leak(t, ctx, pool)
+	eventually(t, "the leak is told", func() bool { return len(e.of("leak.suspected")) == 1 })
+	conn.Release()
+	eventually(t, "the recovery is told", func() bool { return len(e.of("leak.recovered")) == 1 })
+	for _, event := range []string{"connection.acquired", "leak.suspected", "leak.recovered", "connection.released"} {
+		records := e.of(event)
+		if len(records) != 1 {
+			t.Errorf("%d records of %s", len(records), event)
+			continue
+		}
+		if r := records[0]; r.TraceID().String() != traceID || r.SpanID().String() != spanID {
+			t.Errorf("%s belongs to trace %v, span %v", event, r.TraceID(), r.SpanID())
+		}
+	}
+}
+
+// panickingHandler is a log that nobody should have installed.
+type panickingHandler struct{ slog.Handler }
+
+func (panickingHandler) Enabled(context.Context, slog.Level) bool  { return true }
+func (panickingHandler) Handle(context.Context, slog.Record) error { panic("no log today") }
+func (h panickingHandler) WithAttrs([]slog.Attr) slog.Handler      { return h }
+
+func TestALogHandlerThatPanicsHurtsNobody(t *testing.T) {
+	pool, monitor, _ := logged(t, slog.LevelInfo, otelpool.WithLogger(slog.New(panickingHandler{})), otelpool.WithLeakThreshold(time.Millisecond))
+	for range 10 {
+		acquire(t, t.Context(), pool).Release()
+	}
+	leak(t, t.Context(), pool)
+	since := time.Now()
+	eventually(t, "the loop goes on", func() bool { return monitor.Health().At.After(since.Add(100 * time.Millisecond)) })
+	if s := monitor.Stats(); s.TotalAcquisitions != 11 {
+		t.Errorf("stats: %+v", s)
+	}
+}
