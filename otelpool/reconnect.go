@@ -47,7 +47,7 @@ func (p *prober) connect(ctx context.Context) *pgx.Conn {
 		if err != nil && ctx.Err() != nil {
 			return nil // we gave up, not the server
 		}
-		p.count(err)
+		p.count(err, schedule.Attempts())
 		if err == nil {
 			return conn
 		}
@@ -88,19 +88,19 @@ func (p *prober) note(change func(*healthcheck.Probe)) {
 	change(&p.now.probe)
 }
 
-// count takes note of the outcome of an attempt, and counts it if it was one to reach a lost server.
-func (p *prober) count(err error) {
+// count takes note of the outcome of an attempt. A success is a reconnect if something was lost: in an outage, or after
+// attempts that failed.
+func (p *prober) count(err error, failedBefore int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	attempts := &p.now.succeeded
-	if err == nil {
-		p.now.probe.OKAt = time.Now()
-	} else {
-		attempts = &p.now.failed
+	if err != nil {
+		p.now.failed++
 		p.now.probe.Error, p.now.probe.ErrorType, p.now.probe.ErrorAt = redact.Error(err), errtype.Of(err), time.Now()
+		return
 	}
-	if !p.now.since.IsZero() {
-		*attempts++
+	p.now.probe.OKAt = time.Now()
+	if !p.now.since.IsZero() || failedBefore > 0 {
+		p.now.succeeded++
 	}
 }
 

@@ -23,13 +23,10 @@ type ShutdownError struct {
 func (e *ShutdownError) Error() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "otelpool: Shutdown: %v: %v: ", ErrShutdown, e.Cause)
-	switch held := max(e.Held, len(e.Holders)); held {
-	case 0:
-		b.WriteString("no connection is held, but closing them takes longer")
-	case 1:
-		b.WriteString("1 connection is still held")
-	default:
-		fmt.Fprintf(&b, "%d connections are still held", held)
+	if held := max(e.Held, len(e.Holders)); held > 0 {
+		b.WriteString("still held: " + connections(held))
+	} else {
+		b.WriteString("none is held, but closing them takes longer")
 	}
 	for _, h := range e.Holders {
 		fmt.Fprintf(&b, "\nbackend %d, held for %v, idle for %v, taken at\n%s",
@@ -137,9 +134,16 @@ func within(d time.Duration, done <-chan struct{}) bool {
 
 // progress is one line: "waiting for 3 connections, 12s left".
 func (m *Monitor) progress(ctx context.Context) string {
-	text := fmt.Sprintf("waiting for %d connections", m.pool.Stat().AcquiredConns())
+	text := "waiting for " + connections(int(m.pool.Stat().AcquiredConns()))
 	if deadline, ok := ctx.Deadline(); ok {
 		text += fmt.Sprintf(", %v left", time.Until(deadline).Round(time.Second))
 	}
 	return text
+}
+
+func connections(n int) string {
+	if n == 1 {
+		return "1 connection"
+	}
+	return fmt.Sprintf("%d connections", n)
 }

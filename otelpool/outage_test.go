@@ -1,0 +1,391 @@
+package otelpool_test
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"strings"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/sdk/trace/tracetest"
+
+	"github.com/otelpool/pgx/healthcheck"
+	"github.com/otelpool/pgx/internal/pgtest"
+	"github.com/otelpool/pgx/internal/postgres"
+	"github.com/otelpool/pgx/otelpool"
+)
+
+// lose takes the server away and lets the pool notice.
+func (b *bubbled) lose(t *testing.T, how func()) {
+	t.Helper()
+	take(t, b.pool).Release()
+	time.Sleep(10 * time.Second)
+	how()
+	b.server.CloseAll()
+	for range 3 {
+		if conn, err := b.pool.Acquire(t.Context()); err == nil {
+			t.Fatalf("the server is still there: %v", conn.Conn().Ping(t.Context()))
+		}
+		time.Sleep(time.Second)
+	}
+	if h := b.monitor.Health(); h.Status != healthcheck.Unhealthy {
+		t.Fatalf("the outage was not noticed: %s, %+v", h.State, h.Findings)
+	}
+}
+
+func refused() error { return fmt.Errorf("dial: %w", syscall.ECONNREFUSED) }
+
+func TestTheProbeTriesByTheScheduleUntilTheServerIsBack(t *testing.T) {
+	spans := tracetest.NewSpanRecorder()
+	reader := sdkmetric.NewManualReader()
+	bubble(t, func(t *testing.T, b *bubbled) {
+		b.lose(t, func() { b.server.RefuseDial(refused()) })
+		time.Sleep(70 * time.Second)
+		attempts := b.log.of(t, "reconnect.attempt")
+		if len(attempts) < 6 {
+			t.Fatalf("%d attempts in 70 s", len(attempts))
+		}
+		for i, want := range []float64{1, 2, 4, 8, 16, 16} {
+			r := attempts[i]
+			r.check(t, "WARN", "server probe could not connect", "attempt", "delay_seconds", "error.type", "error")
+			if delay := r["delay_seconds"].(float64); delay < 0.9*want || delay > 1.1*want || r["attempt"] != float64(i+1) {
+				t.Errorf("attempt %v is followed by %v s, want %v ± 10 %%", r["attempt"], delay, want)
+			}
+			if r["error.type"] != "connection_refused" {
+				t.Errorf("error.type is %v", r["error.type"])
+			}
+		}
+		if n := len(b.log.of(t, "reconnect.succeeded")); n != 0 {
+			t.Errorf("%d successes", n)
+		}
+		b.server.Accept()
+		time.Sleep(2 * time.Minute)
+		done := b.log.of(t, "reconnect.succeeded")
+		if len(done) != 1 {
+			t.Fatalf("%d successes, want 1", len(done))
+		}
+		done[0].check(t, "INFO", "pool is served again", "outage_seconds", "status")
+		if b.monitor.Health().Status != healthcheck.Healthy {
+			t.Errorf("after two minutes: %+v", b.monitor.Health())
+		}
+		if n := b.server.Sessions(); n != int(b.pool.Stat().TotalConns()) || n == 0 {
+			t.Errorf("the server has %d sessions, the pool %d connections", n, b.pool.Stat().TotalConns())
+		}
+		c := collect(t, reader)
+		failures := float64(len(b.log.of(t, "reconnect.attempt")))
+		for name, got := range map[string][2]float64{
+			"outages":           {sum(t, c, "otelpool.outages"), 1},
+			"failed reconnects": {sum(t, c, "otelpool.reconnects", "otelpool.outcome", "error"), failures},
+			"reconnects":        {sum(t, c, "otelpool.reconnects", "otelpool.outcome", "ok"), 1},
+		} {
+			if got[0] != got[1] {
+				t.Errorf("%s: got %v, want %v", name, got[0], got[1])
+			}
+		}
+		if lasted, logged := sum(t, c, "otelpool.outage.duration"), done[0]["outage_seconds"].(float64); lasted < 70 || lasted != logged {
+			t.Errorf("the outage lasted %v s by the metric, %v s by the log", lasted, logged)
+		}
+	}, otelpool.WithTracerProvider(sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(spans))),
+		otelpool.WithMeterProvider(sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader))))
+	ended := spans.Ended()
+	if len(ended) != 1 || ended[0].Name() != "database outage" || ended[0].InstrumentationScope().Name != "github.com/otelpool/pgx/otelpool" {
+		t.Fatalf("spans: %v", ended)
+	}
+	if lasted := ended[0].EndTime().Sub(ended[0].StartTime()); lasted < 70*time.Second {
+		t.Errorf("the span lasted %v", lasted)
+	}
+}
+
+func TestTheProbeStopsWhenItsCredentialsAreRefused(t *testing.T) {
+	bubble(t, func(t *testing.T, b *bubbled) {
+		b.lose(t, func() { b.server.RefuseWith("28P01", "password authentication failed") })
+		before := b.server.Connects()
+		time.Sleep(10 * time.Minute)
+		if more := b.server.Connects() - before; more != 0 {
+			t.Errorf("it knocked %d times more", more)
+		}
+		if n := len(b.log.of(t, "reconnect.attempt")); n != 0 {
+			t.Errorf("%d attempts were announced", n)
+		}
+	})
+}
+
+func TestWithoutTheProbeNobodyTries(t *testing.T) {
+	bubble(t, func(t *testing.T, b *bubbled) {
+		b.lose(t, func() { b.server.RefuseDial(refused()) })
+		before := b.server.Connects()
+		b.server.Accept()
+		time.Sleep(10 * time.Minute)
+		if more := b.server.Connects() - before; more != 0 {
+			t.Errorf("%d connects that nobody asked for", more)
+		}
+	}, otelpool.WithServerProbe(false))
+}
+
+// A pooler such as PgBouncer refuses connections that ask for parameters it does not know.
+func TestTheProbeAsksForNothingThatAPoolerRefuses(t *testing.T) {
+	bubble(t, func(t *testing.T, b *bubbled) {
+		conn := take(t, b.pool)
+		time.Sleep(10 * time.Second) // suspected of being leaked
+		if n := b.server.Sessions(); n != 2 {
+			t.Fatalf("%d sessions, want the holder's and the probe's", n)
+		}
+		parameters := b.server.LastStartupParameters()
+		if parameters["application_name"] != "otelpool probe" {
+			t.Errorf("the probe calls itself %q", parameters["application_name"])
+		}
+		for name := range parameters {
+			switch name {
+			case "user", "database", "application_name", "client_encoding":
+			default:
+				t.Errorf("the probe asks for %s", name)
+			}
+		}
+		conn.Release()
+	}, otelpool.WithLeakThreshold(time.Second))
+}
+
+func TestAServerThatCutsEveryConnectionIsNotHammered(t *testing.T) {
+	bubble(t, func(t *testing.T, b *bubbled) {
+		conn := take(t, b.pool)
+		time.Sleep(10 * time.Second) // suspected of being leaked
+		before := b.server.Connects()
+		for range 60 * 100 {
+			b.server.CloseAll()
+			time.Sleep(10 * time.Millisecond)
+		}
+		if n := b.server.Connects() - before; n < 5 || n > 80 {
+			t.Errorf("the probe connected %d times in a minute", n)
+		}
+		conn.Release()
+	}, otelpool.WithLeakThreshold(time.Second))
+}
+
+func TestAShutdownDuringAnOutageDoesNotClaimThatItIsOver(t *testing.T) {
+	spans := tracetest.NewSpanRecorder()
+	bubble(t, func(t *testing.T, b *bubbled) {
+		b.lose(t, func() { b.server.RefuseDial(refused()) })
+		if err := b.monitor.Shutdown(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if n := len(b.log.of(t, "reconnect.succeeded")); n != 0 {
+			t.Error("reconnect.succeeded was written")
+		}
+	}, otelpool.WithTracerProvider(sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(spans))))
+	if len(spans.Ended()) != 1 {
+		t.Errorf("%d spans were ended, want the outage's", len(spans.Ended()))
+	}
+}
+
+func TestShutdownDoesNotOutlastItsContextForAProbeThatHangs(t *testing.T) {
+	bubble(t, func(t *testing.T, b *bubbled) {
+		conn := take(t, b.pool)
+		time.Sleep(10 * time.Second) // suspected of being leaked: the probe is there
+		b.server.Hang(true)
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		defer cancel()
+		began := time.Now()
+		if err := b.monitor.Shutdown(ctx); err == nil {
+			t.Error("drained, though a connection is held")
+		}
+		if took := time.Since(began); took > 5*time.Second+100*time.Millisecond {
+			t.Errorf("it took %v", took)
+		}
+		b.server.Hang(false)
+		conn.Release()
+		synctest.Wait()
+	}, otelpool.WithLeakThreshold(time.Second))
+}
+
+// watcher is a connection to the server that is nobody's pool.
+func watcher(t *testing.T, dsn string) *pgx.Conn {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close(context.Background()) })
+	return conn
+}
+
+func probes(t *testing.T, conn *pgx.Conn, database string) (n int) {
+	t.Helper()
+	err := conn.QueryRow(t.Context(), "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'otelpool probe' AND datname = $1", database).Scan(&n)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// nimble is a policy that gets well as soon as it may.
+func nimble() healthcheck.Policy {
+	p := healthcheck.Evidence()
+	p.Dwell, p.Settle, p.ErrorWindow = 0, 0, time.Second
+	return p
+}
+
+func TestTheProbeIsOneConnectionOutsideThePoolWhileItIsUnwell(t *testing.T) {
+	for _, on := range []bool{true, false} {
+		t.Run(fmt.Sprint(on), func(t *testing.T) {
+			dsn := dsnOf(t)
+			cfg := parse(t, dsn)
+			if err := otelpool.Configure(cfg, quiet(otelpool.WithLeakThreshold(50*time.Millisecond), otelpool.WithPolicy(nimble()),
+				otelpool.WithServerProbe(on))...); err != nil {
+				t.Fatal(err)
+			}
+			pool := newPool(t, cfg)
+			monitor := instrument(t, pool)
+			conn := acquire(t, t.Context(), pool)
+			server := watcher(t, dsn)
+			eventually(t, "the pool is unwell", func() bool { return monitor.Health().Status == healthcheck.Degraded })
+			if on {
+				eventually(t, "the probe appears", func() bool { return probes(t, server, cfg.ConnConfig.Database) == 1 })
+			}
+			since := time.Now()
+			for !monitor.Health().At.After(since.Add(300 * time.Millisecond)) {
+				if n := probes(t, server, cfg.ConnConfig.Database); n > 1 || !on && n != 0 {
+					t.Fatalf("%d probes", n)
+				}
+			}
+			if s := pool.Stat(); s.TotalConns() != 1 || s.AcquireCount() != 1 {
+				t.Errorf("the pool has %d connections after %d acquires", s.TotalConns(), s.AcquireCount())
+			}
+			conn.Release()
+			eventually(t, "the pool is well", func() bool { return monitor.Health().Status == healthcheck.Healthy })
+			eventually(t, "the probe is gone", func() bool { return probes(t, server, cfg.ConnConfig.Database) == 0 })
+		})
+	}
+}
+
+func TestTheProbeSeesWhoBlocksOurBackends(t *testing.T) {
+	dsn := dsnOf(t)
+	cfg := parse(t, dsn)
+	policy := nimble()
+	policy.StuckAfter = 500 * time.Millisecond
+	cfg.MaxConns = 2
+	if err := otelpool.Configure(cfg, quiet(otelpool.WithPolicy(policy))...); err != nil {
+		t.Fatal(err)
+	}
+	pool := newPool(t, cfg)
+	monitor := instrument(t, pool)
+	server := watcher(t, dsn)
+	for _, sql := range []string{"CREATE TABLE t (n int)", "BEGIN", "LOCK TABLE t"} {
+		if _, err := server.Exec(t.Context(), sql); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	for range 3 { // two are blocked, one waits for them
+		go func() {
+			_, _ = pool.Exec(ctx, "SELECT n FROM t")
+			done <- struct{}{}
+		}()
+	}
+	eventually(t, "the lock is found to be the cause", func() bool { return names(monitor, healthcheck.CauseLockContention) })
+	cancel()
+	for range 3 {
+		<-done
+	}
+}
+
+func TestAnOutageOfARealServerIsToldWholeAndWithoutThePassword(t *testing.T) {
+	const password = "tops3cret-Zq9x"
+	server := pgtest.Start(t, postgres.WithPassword(password))
+	var log journal
+	spans := tracetest.NewSpanRecorder()
+	reader := sdkmetric.NewManualReader()
+	tracing := sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(spans))
+	cfg := parse(t, server.DSN())
+	cfg.MaxConns, cfg.MinConns = 4, 0 // nothing that pgxpool would mend by itself
+	if err := otelpool.Configure(cfg, otelpool.WithLogger(log.logger(slog.LevelDebug)), otelpool.WithTracerProvider(tracing),
+		otelpool.WithMeterProvider(sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader))), otelpool.WithPolicy(nimble()),
+		otelpool.WithHealthInterval(20*time.Millisecond), otelpool.WithSQLText(true), otelpool.WithQuerySpans(),
+		otelpool.WithLeakThreshold(time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	pool := newPool(t, cfg)
+	monitor := instrument(t, pool)
+	poke := func() error {
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		defer cancel()
+		ctx, span := tracing.Tracer("test").Start(ctx, "request")
+		defer span.End()
+		_, err := pool.Exec(ctx, "SELECT 1")
+		return err
+	}
+	eventually(t, "the pool is well", func() bool { return poke() == nil && monitor.Health().Status == healthcheck.Healthy })
+	if err := server.Stop(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	var failure error
+	eventually(t, "the outage is noticed", func() bool {
+		failure = poke()
+		return failure != nil && monitor.Health().Status == healthcheck.Unhealthy
+	})
+	during := fmt.Sprintf("%+v %+v %v", monitor.Health(), monitor.Stats(), failure)
+	eventually(t, "the probe tries", func() bool { return len(log.of(t, "reconnect.attempt")) > 0 })
+	if err := server.StartAgain(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	// Nobody asks the pool for anything: it is the probe that brings it back.
+	eventually(t, "the pool is served again", func() bool { return len(log.of(t, "reconnect.succeeded")) == 1 })
+	eventually(t, "a connection is there", func() bool { return pool.Stat().IdleConns() >= 1 })
+	eventually(t, "the pool is well", func() bool { return monitor.Health().Status == healthcheck.Healthy })
+	c := collect(t, reader)
+	if sum(t, c, "otelpool.outages") != 1 || sum(t, c, "otelpool.outage.duration") <= 0 ||
+		sum(t, c, "otelpool.reconnects", "otelpool.outcome", "ok") != 1 || sum(t, c, "otelpool.reconnects", "otelpool.outcome", "error") < 1 {
+		t.Errorf("%v: outages %v, duration %v, reconnects %v", log.of(t, "reconnect.attempt"), sum(t, c, "otelpool.outages"), sum(t, c, "otelpool.outage.duration"), sum(t, c, "otelpool.reconnects"))
+	}
+	text := log.String() + during + fmt.Sprintf("%v %+v %+v", c, monitor.Health(), monitor.Stats())
+	for _, s := range spans.Ended() {
+		text += fmt.Sprintf("%s %v %v %v", s.Name(), s.Attributes(), s.Events(), s.Status())
+	}
+	held := acquire(t, t.Context(), pool)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+	defer cancel()
+	text += fmt.Sprint(monitor.Shutdown(ctx))
+	held.Release()
+	if strings.Contains(text+log.String(), password) {
+		t.Error("the password is in the telemetry")
+	}
+	for _, name := range []string{"database outage", "SELECT"} {
+		if !strings.Contains(text, name) {
+			t.Errorf("no span %q", name)
+		}
+	}
+}
+
+func TestAWrongPasswordIsNeverRepeated(t *testing.T) {
+	var log journal
+	cfg := pgtest.Config(t)
+	cfg.ConnConfig.Password = "tops3cret-Zq9x"
+	if err := otelpool.Configure(cfg, quiet(otelpool.WithLogger(log.logger(slog.LevelDebug)))...); err != nil {
+		t.Fatal(err)
+	}
+	pool, err := pgxpool.NewWithConfig(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pool.Close()
+	monitor := instrument(t, pool)
+	eventually(t, "the pool is unwell", func() bool {
+		_, err := pool.Exec(t.Context(), "SELECT 1")
+		return err != nil && names(monitor, healthcheck.CauseRejectedCredentials)
+	})
+	if text := log.String() + fmt.Sprintf("%+v %+v", monitor.Health(), monitor.Stats()); strings.Contains(text, cfg.ConnConfig.Password) {
+		t.Errorf("the password is in: %s", text)
+	}
+}
+
+func names(m *otelpool.Monitor, cause healthcheck.Cause) bool {
+	h := m.Health()
+	return h.Names(cause)
+}

@@ -1,0 +1,338 @@
+package otelpool_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/jackc/puddle/v2"
+	"go.opentelemetry.io/otel/metric/noop"
+
+	"github.com/otelpool/pgx/healthcheck"
+	"github.com/otelpool/pgx/internal/wire"
+	"github.com/otelpool/pgx/otelpool"
+)
+
+// bubble runs f in fake time, with a pool of two connections at a server in memory and a Monitor. What f leaves open is
+// closed after.
+func bubble(t *testing.T, f func(*testing.T, *bubbled), opts ...otelpool.Option) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		b := &bubbled{server: wire.NewServer()}
+		defer b.server.Close()
+		cfg := b.server.Config(t, "pool_max_conns=2")
+		opts := append([]otelpool.Option{
+			otelpool.WithLogger(b.log.logger(slog.LevelInfo)), otelpool.WithMeterProvider(noop.NewMeterProvider()),
+		}, opts...)
+		if err := otelpool.Configure(cfg, opts...); err != nil {
+			t.Fatal(err)
+		}
+		var err error
+		if b.pool, err = pgxpool.NewWithConfig(t.Context(), cfg); err != nil {
+			t.Fatal(err)
+		}
+		defer b.pool.Close()
+		if b.monitor, err = otelpool.Instrument(b.pool); err != nil {
+			t.Fatal(err)
+		}
+		defer b.monitor.Close()
+		f(t, b)
+	})
+}
+
+type bubbled struct {
+	server  *wire.Server
+	pool    *pgxpool.Pool
+	monitor *otelpool.Monitor
+	log     journal
+}
+
+func take(t *testing.T, pool *pgxpool.Pool) *pgxpool.Conn {
+	t.Helper()
+	conn, err := pool.Acquire(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return conn
+}
+
+func TestADrainedPoolIsShutDownAtOnce(t *testing.T) {
+	bubble(t, func(t *testing.T, b *bubbled) {
+		take(t, b.pool).Release()
+		began := time.Now()
+		if err := b.monitor.Shutdown(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if took := time.Since(began); took != 0 {
+			t.Errorf("it took %v", took)
+		}
+		if h := b.monitor.Health(); h.State != healthcheck.Terminated || h.Status != healthcheck.Unknown {
+			t.Errorf("the last report says %s, %s", h.State, h.Status)
+		}
+		b.log.of(t, "shutdown.started")[0].check(t, "INFO", "closing the pool", "active")
+		b.log.of(t, "shutdown.completed")[0].check(t, "INFO", "pool is closed", "took_seconds")
+		if n := len(b.log.of(t, "shutdown.waiting")); n != 0 {
+			t.Errorf("%d records of waiting", n)
+		}
+	})
+}
+
+func TestShutdownWaitsForHoldersWithProgress(t *testing.T) {
+	bubble(t, func(t *testing.T, b *bubbled) {
+		conn := take(t, b.pool)
+		time.AfterFunc(2500*time.Millisecond, conn.Release)
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		began := time.Now()
+		if err := b.monitor.Shutdown(ctx); err != nil {
+			t.Error(err)
+		}
+		if took := time.Since(began); took != 2500*time.Millisecond {
+			t.Errorf("it took %v", took)
+		}
+		waiting := b.log.of(t, "shutdown.waiting")
+		if len(waiting) != 2 {
+			t.Fatalf("%d records of waiting, want one a second", len(waiting))
+		}
+		waiting[0].check(t, "INFO", "waiting for 1 connection, 9s left")
+		waiting[1].check(t, "INFO", "waiting for 1 connection, 8s left")
+	})
+}
+
+func TestShutdownEndsWithItsContextAndNamesEveryHolder(t *testing.T) {
+	bubble(t, func(t *testing.T, b *bubbled) {
+		first, second := take(t, b.pool), take(t, b.pool)
+		time.Sleep(3 * time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		defer cancel()
+		began := time.Now()
+		err := b.monitor.Shutdown(ctx)
+		if took := time.Since(began); took != 5*time.Second {
+			t.Errorf("it took %v", took)
+		}
+		var blocked *otelpool.ShutdownError
+		if !errors.As(err, &blocked) || !errors.Is(err, otelpool.ErrShutdown) || !errors.Is(err, context.DeadlineExceeded) {
+			t.Fatalf("got %v", err)
+		}
+		if len(blocked.Holders) != 2 || blocked.Held != 2 || len(blocked.Holders[0].Stack) == 0 {
+			t.Errorf("holders: %+v", blocked)
+		}
+		for _, part := range []string{"still held: 2 connections", "backend 1, held for 8s, idle for 8s, taken at", "otelpool_test.take\n\t", "shutdown_test.go:"} {
+			if !strings.Contains(err.Error(), part) {
+				t.Errorf("%q is missing in: %v", part, err)
+			}
+		}
+		if n := strings.Count(err.Error(), "otelpool_test.take\n"); n != 2 {
+			t.Errorf("%d holders are named", n)
+		}
+		b.log.of(t, "shutdown.completed")[0].check(t, "WARN", "gave up waiting for held connections", "held")
+		if b.monitor.Health().State != healthcheck.Terminated {
+			t.Error("the last report does not say so")
+		}
+		first.Release()
+		second.Release() // lets pgxpool's Close finish, and the bubble end
+	})
+}
+
+func TestShutdownWithoutTheHookCountsTheHolders(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server := wire.NewServer()
+		defer server.Close()
+		pool, err := pgxpool.NewWithConfig(t.Context(), server.Config(t, "pool_max_conns=2"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		monitor, err := otelpool.Instrument(pool, quiet()...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		conn := take(t, pool)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		err = monitor.Shutdown(ctx)
+		if err == nil || !strings.HasSuffix(err.Error(), "still held: 1 connection") {
+			t.Errorf("got %v", err)
+		}
+		conn.Release()
+	})
+}
+
+// The most common mistake with http.Server.Shutdown, too: the context is the one whose end began the shutdown.
+func TestAContextThatIsDoneAlreadyStillShutsAnIdlePoolDown(t *testing.T) {
+	bubble(t, func(t *testing.T, b *bubbled) {
+		take(t, b.pool).Release()
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		if err := b.monitor.Shutdown(ctx); err != nil {
+			t.Error(err)
+		}
+	})
+	bubble(t, func(t *testing.T, b *bubbled) {
+		conn := take(t, b.pool)
+		ctx, cancel := context.WithCancelCause(t.Context())
+		cancel(errors.New("a signal"))
+		began := time.Now()
+		if err := b.monitor.Shutdown(ctx); err == nil || !strings.Contains(err.Error(), "a signal: still held: 1 connection") {
+			t.Errorf("got %v", err)
+		}
+		if took := time.Since(began); took != 0 {
+			t.Errorf("it took %v", took)
+		}
+		conn.Release()
+	})
+}
+
+func TestReadinessEndsWhenShutdownBeginsNotAtTheNextTick(t *testing.T) {
+	bubble(t, func(t *testing.T, b *bubbled) {
+		conn := take(t, b.pool)
+		ctx, cancel := context.WithCancel(t.Context())
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			if err := b.monitor.Shutdown(ctx); !errors.Is(err, context.Canceled) {
+				t.Errorf("got %v", err)
+			}
+		})
+		synctest.Wait()
+		if state := b.monitor.Health().State; state != healthcheck.ShuttingDown {
+			t.Errorf("while draining the state is %s", state)
+		}
+		if _, err := b.pool.Acquire(t.Context()); !errors.Is(err, puddle.ErrClosedPool) {
+			t.Errorf("a draining pool gave a connection: %v", err)
+		}
+		cancel()
+		wg.Wait()
+		conn.Release()
+	}, otelpool.WithHealthInterval(time.Minute))
+}
+
+func TestShutdownLeavesWaitersToTheirContexts(t *testing.T) {
+	bubble(t, func(t *testing.T, b *bubbled) {
+		first, second := take(t, b.pool), take(t, b.pool)
+		waiting, give := context.WithTimeout(t.Context(), time.Minute)
+		defer give()
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			if _, err := b.pool.Acquire(waiting); err == nil {
+				t.Error("a waiter of a closed pool got a connection")
+			}
+		})
+		synctest.Wait()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if err := b.monitor.Shutdown(ctx); !errors.Is(err, otelpool.ErrShutdown) {
+			t.Errorf("got %v", err)
+		}
+		first.Release()
+		second.Release()
+		wg.Wait()
+	})
+}
+
+func TestShutdownAndCloseMayBeCalledInAnyOrderAndNumber(t *testing.T) {
+	for name, calls := range map[string]func(*pgxpool.Pool, *otelpool.Monitor, context.Context) error{
+		"close twice, then shut down": func(_ *pgxpool.Pool, m *otelpool.Monitor, ctx context.Context) error {
+			return errors.Join(m.Close(), m.Close(), m.Shutdown(ctx))
+		},
+		"shut down twice, then close": func(_ *pgxpool.Pool, m *otelpool.Monitor, ctx context.Context) error {
+			return errors.Join(m.Shutdown(ctx), m.Shutdown(ctx), m.Close())
+		},
+		"the pool first": func(p *pgxpool.Pool, m *otelpool.Monitor, ctx context.Context) error {
+			p.Close()
+			return m.Shutdown(ctx)
+		},
+		"all at once": func(p *pgxpool.Pool, m *otelpool.Monitor, ctx context.Context) error {
+			var wg sync.WaitGroup
+			var failures [12]error
+			for i := range 4 {
+				wg.Go(func() { failures[i] = m.Shutdown(ctx) })
+				wg.Go(func() { failures[4+i] = m.Close() })
+				wg.Go(p.Close)
+			}
+			wg.Wait()
+			return errors.Join(failures[:]...)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T, b *bubbled) {
+				take(t, b.pool).Release()
+				if err := calls(b.pool, b.monitor, t.Context()); err != nil {
+					t.Error(err)
+				}
+				useAll(t, b.monitor)
+				if b.monitor.Health().State != healthcheck.Terminated {
+					t.Errorf("the state is %s", b.monitor.Health().State)
+				}
+			})
+		})
+	}
+}
+
+// useAll calls what can be called on a Monitor at any time.
+func useAll(t *testing.T, m *otelpool.Monitor) {
+	t.Helper()
+	_, _ = m.Name(), m.Health()
+	_, _, _ = m.Holders(), m.Waiters(), m.Sites(3)
+	_ = fmt.Sprint(m.Stats())
+}
+
+func TestANilOrZeroMonitorDoesNothing(t *testing.T) {
+	for name, m := range map[string]*otelpool.Monitor{"nil": nil, "zero": {}} {
+		useAll(t, m)
+		if h := m.Health(); h.Status != healthcheck.Unknown {
+			t.Errorf("%s: health is %v though nothing is known", name, h.Status)
+		}
+		if err := errors.Join(m.Close(), m.Shutdown(t.Context()), m.Close()); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestStatisticsAreToldOnceAMinute(t *testing.T) {
+	bubble(t, func(t *testing.T, b *bubbled) {
+		for range 3 {
+			take(t, b.pool).Release()
+		}
+		time.Sleep(59500 * time.Millisecond)
+		if n := len(b.log.of(t, "pool.statistics")); n != 0 {
+			t.Errorf("%d records in the first minute", n)
+		}
+		time.Sleep(2 * time.Minute)
+		records := b.log.of(t, "pool.statistics")
+		if len(records) != 2 {
+			t.Fatalf("%d records in three minutes less half a second, want 2", len(records))
+		}
+		records[0].check(t, "INFO", "pool statistics", "total", "idle", "active", "max_connections", "waiting", "acquires",
+			"releases", "timeouts", "longest_wait_seconds", "status")
+		if r := records[0]; r["acquires"] != 3.0 || r["releases"] != 3.0 || r["max_connections"] != 2.0 || r["status"] != "healthy" {
+			t.Errorf("got %v", r)
+		}
+		if err := b.monitor.Shutdown(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestALeakIsSuspectedAfterTheDefaultThreshold(t *testing.T) {
+	bubble(t, func(t *testing.T, b *bubbled) {
+		conn := take(t, b.pool)
+		time.Sleep(29500 * time.Millisecond)
+		if n := len(b.log.of(t, "leak.suspected")); n != 0 {
+			t.Errorf("%d suspicions before 30 s", n)
+		}
+		time.Sleep(2 * time.Second)
+		if n := len(b.log.of(t, "leak.suspected")); n != 1 {
+			t.Errorf("%d suspicions after 30 s", n)
+		}
+		conn.Release()
+		if err := b.monitor.Shutdown(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+}
