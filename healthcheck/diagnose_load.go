@@ -29,7 +29,10 @@ func (f *facts) slowness() slowness {
 // diagnoseSlowDatabase finds holders that wait for the server, for longer than they used to or than anybody should.
 func diagnoseSlowDatabase(f *facts, v *verdict) []suspect {
 	share, s := f.census.share(querying), f.slowness()
-	if !f.pressed(v) || v.late || !s.slow || share == 0 || f.mostlyIdle() && f.census.queryAge < f.p.SlowQuery {
+	if !f.pressed(v) || v.late || !s.slow || share == 0 {
+		return nil
+	}
+	if f.mostlyIdle() && share < 0.5 && f.census.queryAge < f.p.SlowQuery {
 		return nil
 	}
 	evidence := []string{fmt.Sprintf("%d of %s waiting for the server", f.census.count[querying],

@@ -22,6 +22,7 @@ type Judge struct {
 	since   time.Time
 	started bool
 	why     []Finding // what explained the present trouble when it could be seen
+	whyAt   time.Time // when it last could
 	whyFor  symptom   // the symptoms that it explains
 	history []Change  // replaced, never changed: reports share it
 	sizing  Sizing
