@@ -6,6 +6,7 @@
 //
 //	go run ./examples/demo             until Ctrl-C
 //	go run ./examples/demo -for 20s    by itself
+//	go run ./examples/demo -once       breaks the database in four ways, in about a minute, and shows what is said about it
 package main
 
 import (
@@ -30,9 +31,11 @@ import (
 func main() {
 	flags := flag.NewFlagSet("demo", flag.ExitOnError)
 	duration := flags.Duration("for", 0, "stop after this long; 0 runs until interrupted")
+	once := flags.Bool("once", false, "play the fault script once; exit 0 only if every fault is named rightly")
 	flags.Parse(os.Args[1:])
-	if flags.NArg() > 0 || *duration < 0 {
-		fmt.Fprintf(os.Stderr, "demo: unexpected arguments %q, or -for %v is negative\n", flags.Args(), *duration)
+	if flags.NArg() > 0 || *duration < 0 || *once && os.Getenv("DATABASE_URL") != "" {
+		fmt.Fprintf(os.Stderr, "demo: unexpected arguments %q, -for %v is negative, or -once is to break DATABASE_URL's server\n",
+			flags.Args(), *duration)
 		flags.Usage()
 		os.Exit(2)
 	}
@@ -43,30 +46,36 @@ func main() {
 		ctx, cancel = context.WithTimeout(ctx, *duration)
 		defer cancel()
 	}
-	if err := run(ctx, os.Stdout); err != nil {
+	if err := run(ctx, os.Stdout, *once); err != nil {
 		fmt.Fprintln(os.Stderr, "demo:", err)
 		os.Exit(1)
 	}
 }
 
-// run plays the demo until ctx is done. Running out of time is how it is meant to end.
-func run(ctx context.Context, out io.Writer) (err error) {
+// run plays the demo until ctx is done, or the script once. Running out of time is how the former is meant to end.
+func run(ctx context.Context, out io.Writer, once bool) (err error) {
 	sdk, err := otlp.Setup(ctx, "otelpool-demo")
 	if err != nil {
 		return fmt.Errorf("set telemetry up: %w", err)
 	}
 	defer func() { err = errors.Join(err, finish("send the last telemetry", sdk.Shutdown)) }()
 
-	dsn, closeDatabase, err := database(ctx, out)
+	dsn, server, err := database(ctx, out)
 	if err != nil {
 		return notIfDone(ctx, err)
 	}
-	defer func() { err = errors.Join(err, closeDatabase()) }()
+	if server != nil {
+		defer func() { err = errors.Join(err, server.Close()) }()
+	}
 
 	screen := newScreen(out)
-	logger := slog.New(slog.NewMultiHandler(handlers(sdk, screen)...))
-	pool, monitor, err := otelpool.Open(ctx, dsn, otelpool.WithLogger(logger), otelpool.WithPoolName("shop"),
-		otelpool.WithLeakThreshold(5*time.Second), otelpool.WithQuerySpans(), otelpool.WithEnv())
+	logger := slog.New(slog.NewMultiHandler(handlers(sdk, screen, once)...))
+	opts := []otelpool.Option{otelpool.WithLogger(logger), otelpool.WithPoolName("shop"),
+		otelpool.WithLeakThreshold(5 * time.Second), otelpool.WithQuerySpans(), otelpool.WithEnv()}
+	if once {
+		opts = append(opts, scriptOptions()...)
+	}
+	pool, monitor, err := otelpool.Open(ctx, dsn, opts...)
 	if err != nil {
 		return err
 	}
@@ -81,16 +90,26 @@ func run(ctx context.Context, out io.Writer) (err error) {
 	if err := shop.open(ctx); err != nil {
 		return errors.Join(notIfDone(ctx, err), finish("close the pool", monitor.Shutdown))
 	}
-	closed := shop.work(ctx)
-	screen.watch(ctx, monitor)
+	working, goHome := context.WithCancel(ctx)
+	defer goHome()
+	closed := shop.work(working, once)
+	if once {
+		err = shop.play(ctx, screen, monitor, shop.acts(server))
+	} else {
+		screen.watch(ctx, monitor)
+	}
+	goHome()
 	closed()
 	screen.summary(monitor)
-	return finish("close the pool", monitor.Shutdown)
+	return errors.Join(err, finish("close the pool", monitor.Shutdown))
 }
 
-// handlers are where log records go: to the terminal from WARN on, to the collector from INFO on.
-func handlers(sdk *otlp.SDK, screen *screen) []slog.Handler {
-	all := []slog.Handler{screen.handler(slog.LevelWarn)}
+// handlers are where log records go: to the terminal from WARN on, unless the script's timeline says the same, and to the
+// collector from INFO on.
+func handlers(sdk *otlp.SDK, screen *screen, once bool) (all []slog.Handler) {
+	if !once {
+		all = append(all, screen.handler(slog.LevelWarn))
+	}
 	if sdk.Logger != nil {
 		all = append(all, sdk.Logger.Handler())
 	}

@@ -42,8 +42,9 @@ func (s *shop) open(ctx context.Context) error {
 	return nil
 }
 
-// work puts everybody to work until ctx is done; closed waits until they have gone home.
-func (s *shop) work(ctx context.Context) (closed func()) {
+// work puts everybody to work until ctx is done; closed waits until they have gone home. On a quiet day there is no rush, so
+// that what goes wrong is what the script makes go wrong.
+func (s *shop) work(ctx context.Context, quiet bool) (closed func()) {
 	var wg sync.WaitGroup
 	for range readers {
 		wg.Go(func() { s.every(ctx, 20*time.Millisecond, "browse", s.browse) })
@@ -52,7 +53,9 @@ func (s *shop) work(ctx context.Context) (closed func()) {
 		wg.Go(func() { s.every(ctx, 60*time.Millisecond, "order", s.order) })
 	}
 	wg.Go(func() { s.every(ctx, 4*time.Second, "take stock", s.takeStock) })
-	wg.Go(func() { s.every(ctx, 6*time.Second, "rush", s.rush) })
+	if !quiet {
+		wg.Go(func() { s.every(ctx, 6*time.Second, "rush", s.rush) })
+	}
 	return wg.Wait
 }
 

@@ -1,0 +1,50 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/otelpool/pgx/internal/pgtest"
+)
+
+func TestMain(m *testing.M) { pgtest.Main(m) }
+
+func TestTheDemoShowsThePoolAndEndsByItself(t *testing.T) {
+	t.Setenv("DATABASE_URL", pgtest.DSN(t))
+	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "")
+	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Second)
+	defer cancel()
+	var out bytes.Buffer
+	if err := run(ctx, &out, false); err != nil {
+		t.Fatalf("%v\n%s", err, out.String())
+	}
+	for _, want := range []string{"telemetry  nowhere", "healthy", "acquires", "releases", "workload.go"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("%q is missing in:\n%s", want, out.String())
+		}
+	}
+}
+
+func TestNoPasswordIsShown(t *testing.T) {
+	if got := target("postgres://user:hunter2@db/shop"); strings.Contains(got, "hunter2") {
+		t.Error(got)
+	}
+}
+
+func TestTheScriptHasEveryFaultNamedRightly(t *testing.T) {
+	os.Unsetenv("DATABASE_URL")
+	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "")
+	var out bytes.Buffer
+	if err := run(t.Context(), &out, true); err != nil {
+		t.Fatalf("%v\n%s", err, out.String())
+	}
+	for _, want := range []string{"leak:", "nested_acquire:", "slow_database:", "server_shutdown:", "advice", "4 faults, each named rightly"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("%q is missing in:\n%s", want, out.String())
+		}
+	}
+}
