@@ -293,8 +293,8 @@ func TestAConnectionThatTheServerEndsIsTold(t *testing.T) {
 	}
 	conn.Release()
 	r := awaitEvents(t, j, "connection.lost", 1)[0]
-	r.check(t, "WARN", "connection lost under a query", "error.type", "backend_pid")
-	if r["error.type"] != "57P01" || r["backend_pid"] != float64(pid) {
+	r.check(t, "WARN", "connections lost under queries", "error.type", "connections", "backend_pids")
+	if pids, _ := r["backend_pids"].([]any); r["error.type"] != "57P01" || len(pids) != 1 || pids[0] != float64(pid) {
 		t.Errorf("got %v", r)
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -81,11 +83,20 @@ func (l *eventLog) tellEvents(o *observation) {
 		l.told.leaks++
 		l.tellLeak(group)
 	}
-	for _, e := range o.snap.Events {
+	l.tellLost(o.snap.Events)
+}
+
+// tellLost reports the connections lost in one tick, by what ended them: a server that goes takes all of them at once.
+func (l *eventLog) tellLost(events []tracer.Event) {
+	pids := make(map[string][]uint32)
+	for _, e := range events {
 		if e.Kind == tracer.EventConnectionLost {
-			l.warn(telemetry.EventConnectionLost, "connection lost under a query",
-				slog.String(string(semconv.ErrorTypeKey), e.ErrorType), slog.Uint64("backend_pid", uint64(e.PID)))
+			pids[e.ErrorType] = append(pids[e.ErrorType], e.PID)
 		}
+	}
+	for _, kind := range slices.Sorted(maps.Keys(pids)) {
+		l.warn(telemetry.EventConnectionLost, "connections lost under queries", slog.Int("connections", len(pids[kind])),
+			slog.String(string(semconv.ErrorTypeKey), kind), slog.Any("backend_pids", pids[kind]))
 	}
 }
 
