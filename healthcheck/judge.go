@@ -72,14 +72,21 @@ func (j *Judge) end(e event, at time.Time) *Report {
 }
 
 // explain keeps the findings. Trouble that is over leaves nothing to be examined, yet its traces keep the pool degraded
-// for a while: until something new goes wrong, what explained it then explains it now.
+// for a while: until something new goes wrong, what explained it then explains it now. Nor is an explanation dropped for
+// a moment in which it cannot be seen: holders that change places look for an instant as if they did nothing.
 func (j *Judge) explain(f *facts, v *verdict) {
 	switch {
 	case v.tier > Healthy:
 		if len(j.why) > 0 && !v.live && v.symptoms&^j.whyFor == 0 {
 			return
 		}
-		j.why, j.whyFor = diagnose(f, v), v.symptoms
+		found := diagnose(f, v)
+		if found[0].Cause != CauseInsufficientData {
+			j.whyAt = f.s.At
+		} else if len(j.why) > 0 && f.s.At.Sub(j.whyAt) < j.policy.Dwell {
+			return
+		}
+		j.why, j.whyFor = found, v.symptoms
 		if v.symptoms&(cannotServe|connectFailing) != 0 {
 			j.whyFor |= connectionLost | acquireFailed // its traces
 		}
