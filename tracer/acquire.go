@@ -21,8 +21,12 @@ type acquire struct {
 	owner           *Tracer
 	start           int64
 	site            *site   // nil without stacks
-	goroutine       uintptr // identity of the calling goroutine while it lives; 0 where unknown
-	waiter          int32   // place in the ring
+	goroutine       uintptr // number of the calling goroutine; 0 where unknown
+	place           int32   // in the ring of waiters
+
+	// The ring's own.
+	left  atomic.Bool             // it waits no more, though it is still linked
+	below atomic.Pointer[acquire] // who shares its place and came earlier
 
 	// Written before it is published as the holder of its connection.
 	held int64 // when the connection was obtained
@@ -43,9 +47,16 @@ func (a *acquire) Value(key any) any {
 	return a.Context.Value(key)
 }
 
+// String keeps whoever prints the context from reading what others write.
+func (a *acquire) String() string { return "otelpool acquire" }
+
 // TraceAcquireStart notes the caller, its stack and the time. The returned context is the caller's with one value more.
 func (t *Tracer) TraceAcquireStart(ctx context.Context, pool *pgxpool.Pool, _ pgxpool.TraceAcquireStartData) context.Context {
 	if !t.observes(pool) {
+		return ctx
+	}
+	if ctx == nil { // pgx is about to panic: let it
+		t.counters.started.Add(1)
 		return ctx
 	}
 	a := &acquire{Context: ctx, owner: t}
@@ -79,20 +90,30 @@ func (t *Tracer) TraceAcquireEnd(ctx context.Context, pool *pgxpool.Pool, data p
 	t.waits.add(wait)
 }
 
-// acquireFrom finds what TraceAcquireStart returned. A tracer further out may have wrapped it; one that dropped it, and
-// every value of the caller with it, costs this acquire its wait time but never the count.
+// acquireFrom finds what TraceAcquireStart returned. A tracer further out may have wrapped it, or dropped it with every
+// value of the caller: then it is the waiter of this goroutine, and where goroutines are not known, this acquire loses its
+// wait time but never the count.
 func (t *Tracer) acquireFrom(ctx context.Context) *acquire {
 	if a, ok := ctx.(*acquire); ok && a.owner == t {
 		return a
 	}
-	if a, ok := ctx.Value(acquireKey{t}).(*acquire); ok {
+	number := t.sites.goroutine()
+	if ctx == nil {
+		ctx = context.Background()
+	} else if a, ok := ctx.Value(acquireKey{t}).(*acquire); ok && a.goroutine == number && t.waiters.has(a) {
 		return a
 	}
-	return &acquire{Context: ctx, owner: t, start: t.now(), waiter: notWaiting}
+	if a := t.waiters.of(number); a != nil {
+		return a
+	}
+	return &acquire{Context: ctx, owner: t, start: t.now(), place: notWaiting}
 }
 
 func (t *Tracer) acquireFailed(a *acquire, now int64, err error) {
 	kind := errtype.Of(err)
+	if kind == "" { // no connection and no error: a hook of the application panicked
+		kind = errtype.Other
+	}
 	switch kind {
 	case errtype.Timeout:
 		t.counters.timeouts.Add(1)
@@ -105,12 +126,12 @@ func (t *Tracer) acquireFailed(a *acquire, now int64, err error) {
 		t.faults.acquire.note(now, kind, err)
 	}
 	wait := now - a.start
+	t.waits.addTold(wait)
 	if r := t.recorder.Load(); r != nil {
-		t.waits.addTold(wait)
 		(*r).RecordWait(a.Context, time.Duration(wait), kind, 1)
 		return
 	}
-	t.waits.add(wait)
+	t.failures.push(failure{wait, kind})
 }
 
 // hold publishes a as the holder of conn. The caller owns conn at this moment.

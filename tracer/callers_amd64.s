@@ -2,13 +2,13 @@
 
 #include "textflag.h"
 
-// func callers(pcs []uintptr) (n int, gp uintptr)
+// func callers(pcs []uintptr, at uintptr) (n int, word uintptr)
 //
 // Every frame but a leaf's keeps its caller's frame pointer at (BP) and the return address at 8(BP). The walk stays
 // within the stack of the running goroutine, whose bounds are the first two words of its descriptor, and only ever
 // moves up: a frame pointer that some assembly clobbered ends the walk instead of the process. Assembly is not preempted
 // and makes no call, so the stack cannot move meanwhile.
-TEXT ·callers(SB), NOSPLIT, $0-40
+TEXT ·callers(SB), NOSPLIT, $0-48
 	MOVQ pcs_base+0(FP), DI
 	MOVQ pcs_len+8(FP), SI
 	MOVQ (TLS), R8
@@ -37,6 +37,8 @@ next:
 	JMP  next
 
 done:
-	MOVQ CX, n+24(FP)
-	MOVQ R8, gp+32(FP)
+	MOVQ CX, n+32(FP)
+	MOVQ at+24(FP), DX
+	MOVQ 0(R8)(DX*1), R8
+	MOVQ R8, word+40(FP)
 	RET

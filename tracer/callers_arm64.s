@@ -2,11 +2,11 @@
 
 #include "textflag.h"
 
-// func callers(pcs []uintptr) (n int, gp uintptr)
+// func callers(pcs []uintptr, at uintptr) (n int, word uintptr)
 //
 // As on amd64: the caller's frame pointer is at (R29), the return address at 8(R29), and the walk stays within the stack
 // of the running goroutine and only ever moves up.
-TEXT ·callers(SB), NOSPLIT, $0-40
+TEXT ·callers(SB), NOSPLIT, $0-48
 	MOVD pcs_base+0(FP), R0
 	MOVD pcs_len+8(FP), R1
 	MOVD 0(g), R2 // stack.lo
@@ -33,6 +33,8 @@ next:
 	B    next
 
 done:
-	MOVD R4, n+24(FP)
-	MOVD g, gp+32(FP)
+	MOVD R4, n+32(FP)
+	MOVD at+24(FP), R6
+	MOVD (g)(R6), R6
+	MOVD R6, word+40(FP)
 	RET

@@ -2,11 +2,10 @@
 
 package tracer
 
-// callers fills pcs with the return addresses of the calling function's callers, innermost first, and tells which
-// goroutine runs. It follows frame pointers, which the Go compiler keeps on these architectures: about a nanosecond a
-// frame where runtime.Callers takes forty.
-//
-// gp is the address of the goroutine's descriptor: it tells goroutines apart while they live and is reused after.
+// callers fills pcs with the return addresses of the calling function and its callers, innermost first. It follows frame
+// pointers, which the Go compiler keeps on these architectures: about a nanosecond a frame where runtime.Callers takes
+// forty. word is what the running goroutine's descriptor has at offset at, which must be a multiple of 8 below
+// descriptorSize; see goroutine.
 //
 //go:noescape
-func callers(pcs []uintptr) (n int, gp uintptr)
+func callers(pcs []uintptr, at uintptr) (n int, word uintptr)

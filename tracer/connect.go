@@ -31,11 +31,10 @@ func (t *Tracer) TraceConnectStart(ctx context.Context, data pgx.TraceConnectSta
 // TraceConnectEnd counts the outcome. It is the only place where the failures of the pool's background connects show.
 func (t *Tracer) TraceConnectEnd(ctx context.Context, data pgx.TraceConnectEndData) {
 	now := t.now()
-	c, _ := ctx.Value(connectKey{t}).(*connecting)
-	if c == nil {
+	t.counters.connecting.Add(-1)
+	c, known := ctx.Value(connectKey{t}).(*connecting)
+	if !known { // a tracer further out dropped the context: the duration is lost, but not the count
 		c = &connecting{start: now}
-	} else {
-		t.counters.connecting.Add(-1)
 	}
 	if data.Err != nil || data.Conn == nil {
 		t.connectFailed(now, data.Err)
@@ -44,9 +43,12 @@ func (t *Tracer) TraceConnectEnd(ctx context.Context, data pgx.TraceConnectEndDa
 	t.newSlot(data.Conn, c.wire)
 	took := now - c.start
 	t.counters.opened.Add(1)
+	t.counters.lastOpenedAt.Store(now)
+	if !known {
+		return
+	}
 	t.counters.createTime.Add(took)
 	t.counters.lastCreate.Store(took)
-	t.counters.lastOpenedAt.Store(now)
 	t.creates.push(create{ctx, took})
 }
 
@@ -54,8 +56,11 @@ func (t *Tracer) TraceConnectEnd(ctx context.Context, data pgx.TraceConnectEndDa
 // that is no failure of theirs.
 func (t *Tracer) connectFailed(now int64, err error) {
 	kind := errtype.Of(err)
-	if kind == errtype.Canceled {
+	switch kind {
+	case errtype.Canceled:
 		return
+	case "": // no connection and no error: a hook of the application panicked
+		kind = errtype.Other
 	}
 	t.faults.connect.note(now, kind, err)
 	t.faults.countConnect(kind)

@@ -89,7 +89,7 @@ func (d *durations) replay(record func(v time.Duration, n int)) (least, most int
 			return v * n
 		}
 		for _, extreme := range [...]int64{least, most} {
-			if n > 1 && bucketOf(extreme) == i && extreme != none {
+			if n > 1 && bucketOf(extreme) == i && extreme != none && extreme != 0 {
 				sum -= pass(extreme, 1)
 				n--
 			}

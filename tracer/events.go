@@ -42,9 +42,15 @@ type eventQueue struct {
 	dropped atomic.Int64
 }
 
-func (q *eventQueue) push(e event) {
+func (q *eventQueue) push(e event) { q.pushIf(e, func() bool { return true }) }
+
+// pushIf adds e unless wanted, asked with the lock held, says no.
+func (q *eventQueue) pushIf(e event, wanted func() bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	if !wanted() {
+		return
+	}
 	if len(q.list) >= maxEvents {
 		q.dropped.Add(1)
 		return

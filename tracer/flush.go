@@ -56,40 +56,50 @@ func (t *Tracer) Flush() {
 	t.window.least, t.window.most = min(t.window.least, least), max(t.window.most, most)
 	raise(&t.counters.maxWait, most)
 	t.uses.replay(func(v time.Duration, n int) { r.RecordUse(ctx, v, n) })
-	t.creates.flush(r)
+	for _, f := range t.failures.take() {
+		r.RecordWait(ctx, time.Duration(f.wait), f.kind, 1)
+	}
+	for _, c := range t.creates.take() {
+		r.RecordCreate(c.ctx, time.Duration(c.took))
+	}
 }
 
 // window is the extremes of waits since the last sweep, however many flushes it had. It is guarded by Tracer.flushMu.
 type window struct{ least, most int64 }
 
-// createList keeps the durations of connects until a flush: pools connect before anybody can be listening.
-type createList struct {
-	mu   sync.Mutex // guards list
-	list []create
-}
-
+// create is a connection that was established.
 type create struct {
-	ctx context.Context
-	d   int64
+	ctx  context.Context
+	took int64
 }
 
-// maxCreates bounds the list: with nobody flushing, the first connects are the ones worth keeping.
-const maxCreates = 1024
+// failure is an acquire that failed while nobody was listening.
+type failure struct {
+	wait int64
+	kind string
+}
 
-func (l *createList) push(c create) {
+// backlog keeps what a flush has to tell one by one: pools connect, and fail to, before anybody can be listening.
+type backlog[T any] struct {
+	mu   sync.Mutex // guards list
+	list []T
+}
+
+// maxBacklog bounds a backlog: with nobody flushing, the first ones are the ones worth keeping.
+const maxBacklog = 1024
+
+func (l *backlog[T]) push(v T) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if len(l.list) < maxCreates {
-		l.list = append(l.list, c)
+	if len(l.list) < maxBacklog {
+		l.list = append(l.list, v)
 	}
 }
 
-func (l *createList) flush(r Recorder) {
+func (l *backlog[T]) take() []T {
 	l.mu.Lock()
+	defer l.mu.Unlock()
 	list := l.list
 	l.list = nil
-	l.mu.Unlock()
-	for _, c := range list {
-		r.RecordCreate(c.ctx, time.Duration(c.d))
-	}
+	return list
 }

@@ -24,7 +24,15 @@ const (
 
 // String returns "", "slow_hold", "idle_held" or "orphaned".
 func (t Tier) String() string {
-	return [...]string{"", "slow_hold", "idle_held", "orphaned"}[t]
+	switch t {
+	case TierSlowHold:
+		return "slow_hold"
+	case TierIdleHeld:
+		return "idle_held"
+	case TierOrphaned:
+		return "orphaned"
+	}
+	return ""
 }
 
 // MarshalText makes a Tier its name in JSON.
@@ -70,7 +78,7 @@ func (t *Tracer) Holders() []Holder {
 	nested := findNested(held, waiting)
 	out := make([]Holder, 0, len(held))
 	for _, h := range held {
-		holder := t.glance(h, now, 0)
+		holder := t.glance(h, now, t.sweep.resumed.Load())
 		holder.Blocked = nested[h.hold]
 		h.detail(&holder)
 		out = append(out, holder)
@@ -85,6 +93,7 @@ func (t *Tracer) Waiters() []Waiter {
 }
 
 func describeWaiters(waiting []*acquire, nested map[*acquire]bool, now int64) []Waiter {
+	waiting = waiting[:min(len(waiting), ringSize)]
 	out := make([]Waiter, 0, len(waiting))
 	for _, a := range waiting {
 		w := a.site.where()

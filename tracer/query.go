@@ -68,14 +68,18 @@ func (t *Tracer) beginQuery(conn *pgx.Conn, sql string) {
 	if s == nil {
 		return
 	}
+	if conn.IsClosed() {
+		s.gone.Store(true) // before this query, so it is not the query's doing
+	}
 	a := s.hold.Load()
 	if a == nil {
 		return // the pool's own ping, or AfterConnect
 	}
 	act, now := &a.activity, t.now()
-	if act.open.Add(1) == 1 {
+	if act.open.Load() == 0 { // no other writer; readers must not meet an old instant with the new count
 		act.openSince.Store(now)
 	}
+	act.open.Add(1)
 	act.last.Store(now)
 	if sql == "" {
 		return
@@ -95,7 +99,7 @@ func (t *Tracer) endQuery(conn *pgx.Conn, err error) {
 	now := t.now()
 	if err != nil {
 		t.faults.query(now, conn, err)
-		if conn.IsClosed() {
+		if conn.IsClosed() && !s.gone.Swap(true) {
 			t.connectionLost(s, now, errtype.Of(err))
 		}
 	}
@@ -111,8 +115,8 @@ func (act *activity) end(now int64) {
 	switch open := act.open.Load(); open {
 	case 0:
 	case 1:
+		act.open.Store(0) // first, so that no reader counts the span twice
 		act.queryTime.Add(now - act.openSince.Load())
-		act.open.Store(0)
 	default:
 		act.open.Store(open - 1)
 	}

@@ -18,14 +18,14 @@ func (t *Tracer) TraceRelease(pool *pgxpool.Pool, data pgxpool.TraceReleaseData)
 		t.counters.unpaired.Add(1)
 		return
 	}
-	a := s.hold.Swap(nil)
+	a, now := s.hold.Swap(nil), t.now()
+	doomed := s.foretell(data.Conn, now)
 	if a == nil {
 		t.counters.unpaired.Add(1)
 		return
 	}
-	now := t.now()
 	use := now - a.held
-	if doomed := s.foretell(data.Conn, now); doomed != nil {
+	if doomed != nil {
 		t.counters.doomed[reasonIndex(*doomed)].Add(1)
 	}
 	query := min(a.activity.total(now), use)

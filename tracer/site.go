@@ -38,21 +38,34 @@ func (s *site) released(use, query int64) {
 // siteTable interns call paths: open addressing over atomic pointers, filled once, never emptied. A path that finds it
 // full still gets its stack, in a site of its own that the table does not count.
 type siteTable struct {
-	count   atomic.Int32
-	buckets [siteBuckets]atomic.Pointer[site]
+	numberAt uintptr // see the function of that name; constant
+	count    atomic.Int32
+	buckets  [siteBuckets]atomic.Pointer[site]
 }
 
-// caller returns the call path that leads to the hook, nil at depth 0, and the goroutine it runs on.
+// caller returns the call path that leads to the hook, nil at depth 0, and the number of the goroutine that it runs on, 0
+// where that is not known.
 //
 //go:noinline
 func (st *siteTable) caller(depth int) (*site, uintptr) {
 	if depth == 0 {
-		_, g := callers(nil)
-		return nil, g
+		return nil, st.goroutine()
 	}
 	var buf [MaxStackDepth + hiddenFrames]uintptr
-	n, g := callers(buf[:depth+hiddenFrames])
-	return st.intern(buf[:n]), g
+	n, number := callers(buf[:depth+hiddenFrames], st.numberAt)
+	if st.numberAt == 0 {
+		number = 0
+	}
+	return st.intern(buf[:n]), number
+}
+
+// goroutine is the number of the running goroutine, 0 where that is not known.
+func (st *siteTable) goroutine() uintptr {
+	if st.numberAt == 0 {
+		return 0
+	}
+	_, number := callers(nil, st.numberAt)
+	return number
 }
 
 func (st *siteTable) intern(pcs []uintptr) *site {

@@ -3,6 +3,7 @@ package tracer
 import (
 	"sync"
 	"sync/atomic"
+	"weak"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -15,7 +16,8 @@ const slotKey = "github.com/otelpool/pgx/tracer"
 // no allocation, and it goes when the connection goes.
 type slot struct {
 	owner     *Tracer
-	pid       uint32 // of the server's backend
+	conn      weak.Pointer[pgx.Conn] // only to compare: the connection belongs to whoever holds it
+	pid       uint32                 // of the server's backend
 	connected int64
 	wire      *wire // nil when the connection was not made through TraceConnectStart
 
@@ -23,6 +25,7 @@ type slot struct {
 	listed   atomic.Bool             // in the slotTable
 	released atomic.Int64            // when it last went back to the pool
 	reason   atomic.Pointer[Reason]  // foretold at release
+	gone     atomic.Bool             // the hook has seen that it is closed
 }
 
 // slotIn returns the slot that t keeps in conn, nil if there is none. The caller must own conn.
@@ -47,7 +50,7 @@ func (t *Tracer) slotOf(conn *pgx.Conn) *slot {
 }
 
 func (t *Tracer) newSlot(conn *pgx.Conn, w *wire) *slot {
-	s := &slot{owner: t, pid: conn.PgConn().PID(), connected: t.now(), wire: w}
+	s := &slot{owner: t, conn: weak.Make(conn), pid: conn.PgConn().PID(), connected: t.now(), wire: w}
 	conn.PgConn().CustomData()[slotKey] = s
 	return s
 }
@@ -83,13 +86,17 @@ func (st *slotTable) held(dst []heldSlot) []heldSlot {
 	return dst
 }
 
-// forget takes s off the list, though it is held: its connection is not the pool's any more. Should it come back after
-// all, its next acquire lists it again.
-func (st *slotTable) forget(s *slot) {
+// forget takes h off the list, though it is held: its connection is not the pool's any more. Should it come back after
+// all, its next acquire lists it again, or has come first, and then it stays.
+func (st *slotTable) forget(h heldSlot) {
 	st.mu.Lock()
 	defer st.mu.Unlock()
-	s.listed.Store(false)
-	delete(st.slots, s)
+	h.slot.listed.Store(false)
+	if now := h.slot.hold.Load(); now != nil && now != h.hold {
+		h.slot.listed.Store(true)
+		return
+	}
+	delete(st.slots, h.slot)
 }
 
 // prune forgets the slots that nobody holds once there are more of them than keep. Those still alive come back with

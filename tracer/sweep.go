@@ -4,6 +4,8 @@ import (
 	"slices"
 	"sync/atomic"
 	"time"
+
+	"github.com/otelpool/pgx/internal/poolstate"
 )
 
 // Snapshot is what one sweep saw. It is the caller's to keep.
@@ -28,8 +30,8 @@ type Snapshot struct {
 
 // sweepState is what one sweep leaves for the next.
 type sweepState struct {
-	last      int64 // instant of the previous sweep
-	resumed   int64 // when sweeping resumed after it had been late: idleness before that is nobody's fault
+	last      int64        // instant of the previous sweep
+	resumed   atomic.Int64 // when sweeping resumed after it had been late: idleness before that is nobody's fault
 	ended     int64
 	suspects  [TierOrphaned + 1]int64
 	recovered atomic.Int64
@@ -38,8 +40,11 @@ type sweepState struct {
 // suspicion is what sweeps think of one hold.
 type suspicion struct {
 	hijacked atomic.Bool
-	reported atomic.Int32 // the highest Tier reported
+	reported atomic.Int32 // the highest Tier reported, or settled
 }
+
+// settled is above every Tier: the hold is over and nothing more is to be reported of it.
+const settled = int32(TierOrphaned) + 1
 
 // Sweep looks at everything once: it finds hijacked connections and new leaks, and returns what there is to know. Call it
 // once a tick. used asks the pool how many connections are acquired; late is how far the tick overran its interval. A
@@ -50,7 +55,7 @@ func (t *Tracer) Sweep(used func() int, late time.Duration) Snapshot {
 
 	t.Flush()
 	if late > 0 {
-		t.sweep.resumed = t.now()
+		t.sweep.resumed.Store(t.now())
 	}
 	t.findHijacked(used)
 	held, waiting, now := t.held(), t.waiting(), t.now()
@@ -58,7 +63,7 @@ func (t *Tracer) Sweep(used func() int, late time.Duration) Snapshot {
 	snap := Snapshot{At: t.wall(now), Waiters: describeWaiters(waiting, nested, now)}
 	snap.Holders = make([]Holder, 0, len(held))
 	for _, h := range held {
-		holder := t.glance(h, now, t.sweep.resumed)
+		holder := t.glance(h, now, t.sweep.resumed.Load())
 		holder.Blocked = nested[h.hold]
 		if holder.Tier >= TierIdleHeld {
 			snap.Active++
@@ -76,6 +81,7 @@ const pruneAbove = 1024
 
 func (t *Tracer) finish(snap *Snapshot, now int64) {
 	c := &t.counters
+	ended, _ := t.waits.total()
 	t.flushMu.Lock()
 	seen := t.window
 	seen.least, seen.most = min(seen.least, t.waits.least.Swap(none)), max(seen.most, t.waits.most.Swap(0))
@@ -83,11 +89,10 @@ func (t *Tracer) finish(snap *Snapshot, now int64) {
 	t.flushMu.Unlock()
 	raise(&c.maxWait, seen.most)
 	snap.PeakWait = time.Duration(seen.most)
-	if seen.least != none {
+	if seen.least != none { // else what ended has not told its wait yet: it belongs to the next sweep
 		snap.MinWait = time.Duration(seen.least)
+		snap.Ended, t.sweep.ended = ended-t.sweep.ended, ended
 	}
-	ended, _ := t.waits.total()
-	snap.Ended, t.sweep.ended = ended-t.sweep.ended, ended
 	snap.Counters, snap.Faults = t.Counters(), t.Faults()
 	snap.Suspects = map[Tier]int64{
 		TierIdleHeld: t.sweep.suspects[TierIdleHeld], TierOrphaned: t.sweep.suspects[TierOrphaned],
@@ -99,43 +104,75 @@ func (t *Tracer) finish(snap *Snapshot, now int64) {
 
 // suspect reports a hold once for each of the tiers that are worth reporting.
 func (t *Tracer) suspect(h heldSlot, holder Holder, now int64) {
-	s := &h.hold.suspect
-	if Tier(s.reported.Load()) >= holder.Tier {
+	reported := &h.hold.suspect.reported
+	before := reported.Load()
+	if before >= int32(holder.Tier) {
 		return
 	}
-	s.reported.Store(int32(holder.Tier))
-	if h.slot.hold.Load() != h.hold {
-		return // released while we looked
-	}
 	h.detail(&holder)
-	t.sweep.suspects[holder.Tier]++
-	t.events.push(event{kind: EventLeakSuspected, at: now, holder: holder})
+	t.events.pushIf(event{kind: EventLeakSuspected, at: now, holder: holder}, func() bool {
+		if !reported.CompareAndSwap(before, int32(holder.Tier)) {
+			return false
+		}
+		// The releaser takes the hold away and then looks at what was reported; we have it the other way round. Who was
+		// overtaken takes the report back, unless its recovery is being told already.
+		if h.slot.hold.Load() != h.hold && reported.CompareAndSwap(int32(holder.Tier), before) {
+			return false
+		}
+		t.sweep.suspects[holder.Tier]++
+		return true
+	})
 }
 
-// endSuspicion settles what was thought of a hold that has now been released.
+// endSuspicion settles what was thought of a hold that has now been released. Its event comes after that of the suspicion:
+// a sweep that has marked the hold has the queue's lock.
 func (t *Tracer) endSuspicion(s *slot, a *acquire, now int64) {
 	if a.suspect.hijacked.CompareAndSwap(true, false) {
 		t.counters.hijacked.Add(-1)
 	}
-	if tier := Tier(a.suspect.reported.Load()); tier != TierNone {
-		h := heldSlot{s, a}
-		holder := t.glance(h, now, 0)
-		h.detail(&holder)
-		holder.Tier = tier
-		t.sweep.recovered.Add(1)
-		t.events.push(event{kind: EventLeakRecovered, at: now, holder: holder})
+	if a.suspect.reported.Load() == int32(TierNone) {
+		return
 	}
+	tier := Tier(a.suspect.reported.Swap(settled))
+	if tier == TierNone {
+		return // taken back meanwhile
+	}
+	h := heldSlot{s, a}
+	holder := t.glance(h, now, 0)
+	h.detail(&holder)
+	holder.Tier = tier
+	t.sweep.recovered.Add(1)
+	t.events.push(event{kind: EventLeakRecovered, at: now, holder: holder})
 }
 
-// findHijacked marks holds whose connection was hijacked: pgxpool tells nobody. Whoever was held before the pool's count
+// findHijacked takes hijacked connections off the table: pgxpool tells nobody. Whoever was held before the pool's count
 // was read, and still is, was in that count or is no longer the pool's; so a surplus is proof. It proves how many, not
-// which: the youngest of those that were there a sweep ago is taken, since people hijack right after they acquire, and
-// one that is released after all is cleared (see endSuspicion) and another found in its place.
+// which: that, the pool's own list of connections tells.
 func (t *Tracer) findHijacked(used func() int) {
 	before := t.now()
 	count := used()
 	held := slices.DeleteFunc(t.held(), func(h heldSlot) bool { return h.hold.held > before })
 	surplus := len(held) - count
+	if surplus <= 0 {
+		return
+	}
+	members, known := poolstate.Members(t.pool.Load())
+	if !known {
+		t.guessHijacked(held, surplus)
+		return
+	}
+	for _, h := range held {
+		if _, member := members[h.slot.conn.Value()]; !member && h.slot.hold.CompareAndSwap(h.hold, nil) {
+			h.slot.gone.Store(true) // what becomes of it is no business of the pool's
+			t.counters.hijacked.Add(1)
+		}
+	}
+}
+
+// guessHijacked does without the pool's list. The youngest of those that were there a sweep ago are taken, since people
+// hijack right after they acquire. One that is released after all is cleared (see endSuspicion) and another found in its
+// place.
+func (t *Tracer) guessHijacked(held []heldSlot, surplus int) {
 	for i := len(held) - 1; i >= 0 && surplus > 0; i-- {
 		h := held[i]
 		if h.hold.held > t.sweep.last {
@@ -144,7 +181,7 @@ func (t *Tracer) findHijacked(used func() int) {
 		surplus--
 		h.hold.suspect.hijacked.Store(true)
 		t.counters.hijacked.Add(1)
-		t.slots.forget(h.slot)
+		t.slots.forget(h)
 		if h.slot.hold.Load() != h.hold && h.hold.suspect.hijacked.CompareAndSwap(true, false) {
 			t.counters.hijacked.Add(-1)
 		}

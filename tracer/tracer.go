@@ -22,7 +22,7 @@ var (
 
 // Options configure a [Tracer]. The zero value keeps counters and holders, without stacks and without suspicion.
 type Options struct {
-	// StackDepth is how many application frames of each acquirer are kept; 0 keeps none.
+	// StackDepth is how many application frames of each acquirer are kept, at most [MaxStackDepth]; 0 keeps none.
 	StackDepth int
 	// LeakThreshold is how long a connection may be held without working before it is suspected; 0 never suspects.
 	LeakThreshold time.Duration
@@ -47,7 +47,8 @@ type Tracer struct {
 
 	waits    durations // of acquires
 	uses     durations // of holds
-	creates  createList
+	creates  backlog[create]
+	failures backlog[failure]
 	recorder atomic.Pointer[Recorder]
 	direct   atomic.Bool
 	flushMu  sync.Mutex // serialises flushes; guards window and what was replayed
@@ -62,7 +63,8 @@ type Tracer struct {
 // New returns a Tracer with its clock at zero.
 func New(opts Options) *Tracer {
 	t := &Tracer{base: time.Now()}
-	t.opts.Store(&opts)
+	t.sites.numberAt = numberAt()
+	t.Adjust(opts)
 	t.waits.least.Store(none)
 	t.uses.least.Store(none)
 	t.window.least = none
@@ -70,7 +72,10 @@ func New(opts Options) *Tracer {
 }
 
 // Adjust replaces the options: acquires from now on, and judgements from the next sweep on, go by the new ones.
-func (t *Tracer) Adjust(opts Options) { t.opts.Store(&opts) }
+func (t *Tracer) Adjust(opts Options) {
+	opts.StackDepth = min(max(opts.StackDepth, 0), MaxStackDepth)
+	t.opts.Store(&opts)
+}
 
 // Bind makes pool the one that t observes and returns it, or returns the pool that t already observes. Two pools built
 // from one configuration share its tracer; the events of the second are ignored. The first acquire binds too.

@@ -32,13 +32,19 @@ const (
 	Other      = "_OTHER"             // the conventions' fallback
 )
 
-// Of returns the name of err, or "" for nil. It looks through wrapped errors and allocates nothing for common ones.
-func Of(err error) string {
+// Of returns the name of err, or "" for nil. It looks through wrapped errors and allocates nothing for common ones. An error
+// that panics when asked, for instance a nil pointer in an interface, is Other.
+func Of(err error) (name string) {
 	if err == nil {
 		return ""
 	}
+	defer func() {
+		if recover() != nil {
+			name = Other
+		}
+	}()
 	var pgErr *pgconn.PgError
-	if errors.As(err, &pgErr) && validSQLState(pgErr.Code) {
+	if errors.As(err, &pgErr) && pgErr != nil && validSQLState(pgErr.Code) {
 		return pgErr.Code
 	}
 	switch {
@@ -75,13 +81,18 @@ func network(err error) string {
 }
 
 func isTLS(err error) bool {
+	var op *net.OpError
+	if errors.As(err, &op) && (op.Op == "remote error" || op.Op == "local error") {
+		return true // an alert, whose own type crypto/tls keeps to itself
+	}
 	var header tls.RecordHeaderError
 	var alert tls.AlertError
 	var cert *tls.CertificateVerificationError
 	var unknown x509.UnknownAuthorityError
 	var host x509.HostnameError
+	var invalid x509.CertificateInvalidError
 	return errors.As(err, &header) || errors.As(err, &alert) || errors.As(err, &cert) ||
-		errors.As(err, &unknown) || errors.As(err, &host)
+		errors.As(err, &unknown) || errors.As(err, &host) || errors.As(err, &invalid)
 }
 
 // validSQLState guards the label's cardinality: five capital letters or digits, as PostgreSQL defines them.

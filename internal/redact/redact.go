@@ -1,36 +1,90 @@
 // Package redact takes secrets out of text before it leaves through a log, a page or a probe.
 package redact
 
-import "regexp"
+import (
+	"regexp"
+	"strings"
+	"unicode/utf8"
+)
 
-// maxLength bounds the text of one error: some quote whole documents.
-const maxLength = 512
+const (
+	// maxLength bounds the text of one error, in bytes: some quote whole documents.
+	maxLength = 512
+	// maxInput bounds what is searched.
+	maxInput = 16 << 10
 
-// secrets match the ways in which a connection string or a hook's error can carry a password: key=value, key: value,
-// JSON, and the user information of a URL. The first group stays.
-var secrets = []*regexp.Regexp{
-	regexp.MustCompile(`(?i)((?:password|passwd|pwd|passfile|sslpassword|secret|token|api[_-]?key)["']?\s*[=:]\s*)(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|[^\s,;&]+)`),
-	regexp.MustCompile(`(://[^:/?#\s@]*:)[^@\s]+(?:@)`),
-	regexp.MustCompile(`(?i)(bearer\s+)\S+`),
+	ellipsis = "…"
+	mask     = "***"
+)
+
+// secret is one way in which text can carry a password. Where it is unclear how far the password goes, the match goes
+// further: text that is lost can be looked up elsewhere, a password that got out cannot be called back.
+type secret struct {
+	pattern     *regexp.Regexp
+	replacement string
 }
 
-// Text returns s without what looks like a secret, shortened to 512 bytes.
+// key is what stands before a secret: a name that ends in one of these words, perhaps quoted, and = or :, either of which
+// may be percent-encoded.
+const key = `((?:pass(?:word|wd|phrase|file|code)?|pwd|secret|token|api[_-]?key|access[_-]?key|credentials?|signature)\\*["']?\s*(?:[=:]|%3[ad])\s*)`
+
+// value is quoted, with or without a closing quote, or ends where white space begins that is not escaped.
+const value = `(?:'(?:[^'\\]|\\.)*(?:'|\\?$)|\\+'.*?(?:\\+'|$)|"(?:[^"\\]|\\.)*(?:"|\\?$)|\\+".*?(?:\\+"|$))?(?:\\.|\S)*`
+
+var secrets = []secret{
+	// The user information of a URL, up to the last @ of the word: a password may have one that nobody encoded.
+	{regexp.MustCompile(`(://[^:/?#\s@]*:)\S*@`), "${1}" + mask + "@"},
+	{regexp.MustCompile(`(?i)(authorization\\*["']?\s*[=:]\s*)[^\r\n]*`), "${1}" + mask},
+	{regexp.MustCompile(`(?i)(bearer\s+)\S+`), "${1}" + mask},
+	{regexp.MustCompile(`(?is)` + key + value), "${1}" + mask},
+}
+
+// Text returns s without what looks like a secret, as valid UTF-8 of at most 512 bytes. What it returns it would return
+// again.
 func Text(s string) string {
-	for i, re := range secrets {
-		replacement := "${1}***"
-		if i == 1 {
-			replacement += "@"
+	s = clean(s)
+	// What was cut off may have been part of a match: mask again what is left.
+	for range 3 {
+		again := clean(s)
+		if again == s {
+			break
 		}
-		s = re.ReplaceAllString(s, replacement)
-	}
-	if len(s) > maxLength {
-		s = s[:maxLength] + "…"
+		s = again
 	}
 	return s
 }
 
-// Error is Text of err's message, "" for nil.
-func Error(err error) string {
+func clean(s string) string {
+	s = strings.ToValidUTF8(s, "\uFFFD")
+	if len(s) > maxInput {
+		s = s[:strings.LastIndexAny(s[:maxInput], " \t\r\n")+1] + ellipsis // a word without its end is not recognised
+	}
+	for _, secret := range secrets {
+		s = secret.pattern.ReplaceAllString(s, secret.replacement)
+	}
+	return cut(s)
+}
+
+// cut shortens s to maxLength bytes between two runes.
+func cut(s string) string {
+	if len(s) <= maxLength {
+		return s
+	}
+	end := maxLength - len(ellipsis)
+	for !utf8.RuneStart(s[end]) {
+		end--
+	}
+	return s[:end] + ellipsis
+}
+
+// Error is Text of err's message, "" for nil. An error whose message cannot be had, for instance a nil pointer in an
+// interface, is named by that fact: telling of errors must not break the program that has them.
+func Error(err error) (text string) {
+	defer func() {
+		if recover() != nil {
+			text = "(error without a message)"
+		}
+	}()
 	if err == nil {
 		return ""
 	}
