@@ -1,0 +1,218 @@
+package otelpool_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/puddle/v2"
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/metric"
+	"go.opentelemetry.io/otel/metric/noop"
+	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+
+	"github.com/otelpool/pgx/internal/pgtest"
+	"github.com/otelpool/pgx/otelpool"
+)
+
+// What follows is about the host: whatever is wrong with what it gave us, or with us, it must not suffer from it.
+
+func TestFiftyGoroutinesMayUseAMonitorWhileItIsClosed(t *testing.T) {
+	reader := sdkmetric.NewManualReader()
+	cfg := configured(t, quiet(otelpool.WithMeterProvider(sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader))),
+		otelpool.WithHealthInterval(10*time.Millisecond), otelpool.WithLeakThreshold(time.Millisecond))...)
+	cfg.MaxConns = 4
+	pool := newPool(t, cfg)
+	monitor := instrument(t, pool)
+	handler := monitor.Handler()
+	stop := make(chan struct{})
+	var wg sync.WaitGroup
+	for i := range 50 {
+		wg.Go(func() {
+			for ctx := t.Context(); ; {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				switch i % 5 {
+				case 0, 1:
+					short, cancel := context.WithTimeout(ctx, time.Duration(rand.Int64N(int64(10*time.Millisecond))))
+					_, _ = pool.Exec(short, "SELECT 1")
+					cancel()
+				case 2:
+					_ = monitor.WriteHoldersProfile(io.Discard)
+					useAll(t, monitor)
+				case 3:
+					var rm metricdata.ResourceMetrics
+					_ = reader.Collect(ctx, &rm)
+				case 4:
+					handler.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(ctx, http.MethodGet, "/health/database", nil))
+				}
+			}
+		})
+	}
+	time.Sleep(200 * time.Millisecond)
+	var closing sync.WaitGroup
+	for range 4 {
+		closing.Go(func() {
+			if err := monitor.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	closing.Wait()
+	second := instrument(t, pool)
+	time.Sleep(50 * time.Millisecond)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	for range 4 {
+		closing.Go(func() {
+			if err := second.Shutdown(ctx); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	closing.Wait()
+	close(stop)
+	wg.Wait()
+	if s := second.Stats(); s.TotalAcquisitions != s.TotalReleases {
+		t.Errorf("%d acquires, %d releases", s.TotalAcquisitions, s.TotalReleases)
+	}
+}
+
+// rottenProvider is an SDK whose every record panics, and whose callbacks cannot be unregistered.
+type rottenProvider struct{ noop.MeterProvider }
+
+func (rottenProvider) Meter(string, ...metric.MeterOption) metric.Meter { return rottenMeter{} }
+
+type rottenMeter struct{ noop.Meter }
+
+func (rottenMeter) Float64Histogram(string, ...metric.Float64HistogramOption) (metric.Float64Histogram, error) {
+	return rottenHistogram{}, nil
+}
+
+func (rottenMeter) RegisterCallback(metric.Callback, ...metric.Observable) (metric.Registration, error) {
+	return rottenRegistration{}, nil
+}
+
+type rottenHistogram struct{ noop.Float64Histogram }
+
+func (rottenHistogram) Enabled(context.Context) bool { return true }
+func (rottenHistogram) Record(context.Context, float64, ...metric.RecordOption) {
+	panic("no records today")
+}
+
+type rottenRegistration struct{ noop.Registration }
+
+var errRotten = errors.New("callbacks stay")
+
+func (rottenRegistration) Unregister() error { return errRotten }
+
+func TestAMetricsLibraryThatPanicsHurtsNobody(t *testing.T) {
+	cfg := configured(t, quiet(otelpool.WithMeterProvider(rottenProvider{}), otelpool.WithPoolName("rotten"))...)
+	pool := newPool(t, cfg)
+	monitor, err := otelpool.Instrument(pool)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sampled, _, _ := traced(t.Context(), 1) // recorded at once, on this goroutine
+	for _, ctx := range []context.Context{t.Context(), sampled} {
+		if _, err := pool.Exec(ctx, "SELECT 1"); err != nil {
+			t.Error(err)
+		}
+	}
+	since := time.Now()
+	eventually(t, "the loop goes on", func() bool { return monitor.Health().At.After(since.Add(50 * time.Millisecond)) })
+	if err := monitor.Close(); !errors.Is(err, errRotten) {
+		t.Errorf("Close: got %v", err)
+	}
+	if err := monitor.Close(); !errors.Is(err, errRotten) {
+		t.Errorf("Close again: got %v", err)
+	}
+	instrument(t, pool, otelpool.WithPoolName("rotten"), otelpool.WithMeterProvider(noop.NewMeterProvider())) // the name is free
+}
+
+func TestAProviderMayRegisterNothing(t *testing.T) {
+	pool := newPool(t, configured(t, quiet(otelpool.WithMeterProvider(emptyProvider{}))...))
+	if err := instrument(t, pool).Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// emptyProvider returns neither a registration nor an error.
+type emptyProvider struct{ noop.MeterProvider }
+
+func (emptyProvider) Meter(string, ...metric.MeterOption) metric.Meter { return emptyMeter{} }
+
+type emptyMeter struct{ noop.Meter }
+
+func (emptyMeter) RegisterCallback(metric.Callback, ...metric.Observable) (metric.Registration, error) {
+	return nil, nil
+}
+
+func TestABeforeConnectThatPanicsForTheProbeEndsOnlyTheProbe(t *testing.T) {
+	var log journal
+	cfg := pgtest.Config(t)
+	var forProbe sync.Once
+	cfg.BeforeConnect = func(_ context.Context, c *pgx.ConnConfig) error {
+		if c.RuntimeParams["application_name"] == "otelpool probe" {
+			forProbe.Do(func() { panic("not for you") })
+		}
+		return nil
+	}
+	if err := otelpool.Configure(cfg, quiet(otelpool.WithLogger(log.logger(slog.LevelWarn)), otelpool.WithLeakThreshold(time.Millisecond))...); err != nil {
+		t.Fatal(err)
+	}
+	pool := newPool(t, cfg)
+	instrument(t, pool)
+	acquire(t, t.Context(), pool)
+	r := awaitEvents(t, &log, "observer.panicked", 1)[0]
+	if r["panic"] != "not for you" || r["stack"] == "" {
+		t.Errorf("got %v", r)
+	}
+}
+
+// Providers and loggers are looked up when Instrument is called: many programs set them up after their configuration.
+func TestGlobalProvidersMayBeSetAfterConfigure(t *testing.T) {
+	before := otel.GetMeterProvider()
+	defer otel.SetMeterProvider(before)
+	otel.SetMeterProvider(noop.NewMeterProvider())
+	cfg := pgtest.Config(t)
+	if err := otelpool.Configure(cfg); err != nil {
+		t.Fatal(err)
+	}
+	reader := sdkmetric.NewManualReader()
+	otel.SetMeterProvider(sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader)))
+	instrument(t, newPool(t, cfg))
+	if len(collect(t, reader)) == 0 {
+		t.Error("metrics went to the provider that was there at Configure")
+	}
+}
+
+func TestAClosedPoolOutlivesItsMonitorWithoutHarm(t *testing.T) {
+	pool := newPool(t, configured(t, quiet()...))
+	monitor := instrument(t, pool)
+	pool.Close()
+	since := time.Now()
+	eventually(t, "the loop goes on", func() bool { return monitor.Health().At.After(since.Add(50 * time.Millisecond)) })
+	if _, err := pool.Acquire(t.Context()); !errors.Is(err, puddle.ErrClosedPool) {
+		t.Errorf("got %v", err)
+	}
+	useAll(t, monitor)
+}
+
+func TestTheSameOptionsMayGoToConfigureAndInstrument(t *testing.T) {
+	pool := newPool(t, configured(t, quiet(otelpool.WithQuerySpans(), otelpool.WithTracerProvider(sdktrace.NewTracerProvider()))...))
+	instrument(t, pool, otelpool.WithQuerySpans())
+}
