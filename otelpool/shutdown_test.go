@@ -189,6 +189,22 @@ func TestAContextThatIsDoneAlreadyStillShutsAnIdlePoolDown(t *testing.T) {
 	})
 }
 
+func TestAShutdownIsNoChangeOfHealth(t *testing.T) {
+	bubble(t, func(t *testing.T, b *bubbled) {
+		take(t, b.pool).Release()
+		time.Sleep(10 * time.Second)
+		before := len(b.log.of(t, "health.changed"))
+		conn := take(t, b.pool)
+		time.AfterFunc(3*time.Second, conn.Release)
+		if err := b.monitor.Shutdown(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if got := b.log.of(t, "health.changed"); len(got) != before {
+			t.Errorf("health changed to %v", got[before:])
+		}
+	})
+}
+
 func TestReadinessEndsWhenShutdownBeginsNotAtTheNextTick(t *testing.T) {
 	bubble(t, func(t *testing.T, b *bubbled) {
 		conn := take(t, b.pool)

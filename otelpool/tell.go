@@ -41,8 +41,8 @@ func (l *eventLog) tell(before, o *observation, m *Monitor) {
 	l.tellEvents(o)
 	l.tellUsage(o)
 	l.tellExhaustion(before, o, m)
-	if before != nil && before.report.Status != o.report.Status {
-		l.tellHealth(before.report, o.report)
+	if before != nil && before.report.Status != o.report.Status && o.report.State != healthcheck.ShuttingDown {
+		l.tellHealth(before.report, o.report) // of a shutdown its own events tell
 	}
 	if o.at.Sub(l.told.statistics) >= statisticsEvery {
 		if !l.told.statistics.IsZero() {
