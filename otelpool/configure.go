@@ -19,8 +19,8 @@ type hook struct {
 }
 
 // Configure installs the hook in a configuration made by [pgxpool.ParseConfig]. Call it last before
-// [pgxpool.NewWithConfig]: pgx fixes its hooks when it builds the pool, and a BeforeConnect or BeforeClose set later would
-// replace the wrapped one. A tracer that is in the configuration already keeps getting every event.
+// [pgxpool.NewWithConfig]: pgx fixes its hooks when it builds the pool, and a BeforeConnect, AfterConnect or BeforeClose
+// set later would replace the wrapped one. A tracer that is in the configuration already keeps getting every event.
 //
 // The configuration serves one pool. It is left as it was if there is an error; errors name every mistake at once.
 func Configure(cfg *pgxpool.Config, opts ...Option) error {
@@ -41,6 +41,7 @@ func Configure(cfg *pgxpool.Config, opts ...Option) error {
 	t.SetLimits(cfg.MaxConnLifetime, cfg.MaxConnIdleTime)
 	cfg.ConnConfig.Tracer = tracer.Compose(&hook{t, c}, cfg.ConnConfig.Tracer, querySpans(c.withGlobals()))
 	cfg.BeforeConnect = t.WrapBeforeConnect(cfg.BeforeConnect)
+	cfg.AfterConnect = t.WrapAfterConnect(cfg.AfterConnect)
 	cfg.BeforeClose = t.WrapBeforeClose(cfg.BeforeClose)
 	return nil
 }

@@ -146,6 +146,24 @@ func TestExistingHooksAreCalledOnceWithTheSameArgumentsAndErrors(t *testing.T) {
 	}
 }
 
+// pgxpool closes such a connection without a word to any hook: opened less closed would drift from the pool's size.
+func TestAConnectionThatAfterConnectRefusesIsAFailureAndClosed(t *testing.T) {
+	cfg := pgtest.Config(t)
+	refuse := errors.New("no search path today")
+	cfg.AfterConnect = func(context.Context, *pgx.Conn) error { return refuse }
+	if err := otelpool.Configure(cfg, quiet()...); err != nil {
+		t.Fatal(err)
+	}
+	pool := newPool(t, cfg)
+	monitor := instrument(t, pool)
+	if _, err := pool.Acquire(t.Context()); !errors.Is(err, refuse) {
+		t.Fatalf("got %v", err)
+	}
+	if s := monitor.Stats(); s.ConnectionsCreated != 1 || s.ConnectionsClosed != 1 || s.LastError != refuse.Error() {
+		t.Errorf("stats: %+v", s)
+	}
+}
+
 func TestQuerySpansComeWithoutAcquireSpanOrSecondAcquireMetric(t *testing.T) {
 	spans := tracetest.NewSpanRecorder()
 	provider := sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(spans))

@@ -129,7 +129,7 @@ func TestConfigureLeavesTheConfigurationAloneWhenItFails(t *testing.T) {
 	if err := otelpool.Configure(cfg, otelpool.WithStackDepth(65)); err == nil {
 		t.Fatal("a depth of 65 was accepted")
 	}
-	if cfg.ConnConfig.Tracer != own || cfg.BeforeConnect != nil || cfg.BeforeClose != nil {
+	if cfg.ConnConfig.Tracer != own || cfg.BeforeConnect != nil || cfg.AfterConnect != nil || cfg.BeforeClose != nil {
 		t.Error("the configuration was changed")
 	}
 }

@@ -1,0 +1,23 @@
+package tracer
+
+import (
+	"context"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// WrapAfterConnect returns next with its failures accounted for: pgxpool closes the connection that was just opened
+// without calling BeforeClose, and it is the connect as a whole that has failed. A nil next stays nil.
+func (t *Tracer) WrapAfterConnect(next func(context.Context, *pgx.Conn) error) func(context.Context, *pgx.Conn) error {
+	if next == nil {
+		return nil
+	}
+	return func(ctx context.Context, conn *pgx.Conn) error {
+		err := next(ctx, conn)
+		if err != nil {
+			t.counters.closed[reasonIndex(ReasonDiscarded)].Add(1)
+			t.connectFailed(t.now(), err)
+		}
+		return err
+	}
+}
