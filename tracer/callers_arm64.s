@@ -4,6 +4,10 @@
 
 // func callers(pcs []uintptr, at uintptr) (n int, word uintptr)
 //
+// Without such a machine, on Debian or Ubuntu with qemu-user-static:
+//
+//	GOARCH=arm64 CGO_ENABLED=0 go test -exec qemu-aarch64-static ./tracer -run 'Stack|Goroutine'
+//
 // As on amd64: the caller's frame pointer is at (R29), the return address at 8(R29), and the walk stays within the stack
 // of the running goroutine and only ever moves up.
 TEXT ·callers(SB), NOSPLIT, $0-48

@@ -2,9 +2,8 @@
 
 package tracer
 
-// callers fills pcs with the return addresses of the calling function and its callers, innermost first. It follows frame
-// pointers, which the Go compiler keeps on these architectures: about a nanosecond a frame where runtime.Callers takes
-// forty. word is what the running goroutine's descriptor has at offset at, which must be a multiple of 8 below
+// callers fills pcs with the return addresses of the calling function's callers, innermost first. It follows frame pointers,
+// which the Go compiler keeps on these architectures: about a nanosecond a frame where runtime.Callers takes forty. word is what the running goroutine's descriptor has at offset at, which must be a multiple of 8 below
 // descriptorSize; see goroutine.
 //
 //go:noescape

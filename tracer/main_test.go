@@ -1,0 +1,9 @@
+package tracer_test
+
+import (
+	"testing"
+
+	"github.com/otelpool/pgx/internal/pgtest"
+)
+
+func TestMain(m *testing.M) { pgtest.Main(m) }
