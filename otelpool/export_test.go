@@ -65,3 +65,13 @@ func Teller(logger *slog.Logger) func(at time.Time, events []tracer.Event) {
 		l.tellEvents(&observation{at: at, snap: tracer.Snapshot{Events: events}})
 	}
 }
+
+// Rising puts counters through what the callback sees of them, and returns the kept releases and the hijacked connections.
+func Rising(counters ...tracer.Counters) (kept, hijacked []int64) {
+	var r rising
+	for i := range counters {
+		r = r.next(&counters[i])
+		kept, hijacked = append(kept, r.kept), append(hijacked, r.hijacked)
+	}
+	return kept, hijacked
+}

@@ -101,12 +101,10 @@ var own = []instrument{
 		description: "Releases, by what the pool does with the connection: kept, or destroyed because it came back broken, busy or in a transaction.",
 		attributes:  []attribute.Key{telemetry.KeyOutcome},
 		points: func(o *observation, point emit) {
-			kept := o.snap.Counters.Releases
 			for i, n := range o.snap.Counters.Doomed[:doomedReasons] {
-				kept -= n
 				point(float64(n), telemetry.KeyOutcome.String(string(tracer.Reasons[i])))
 			}
-			point(float64(max(0, kept)), telemetry.KeyOutcome.String("kept"))
+			point(float64(o.rising.kept), telemetry.KeyOutcome.String("kept"))
 		},
 	},
 	{
@@ -122,7 +120,7 @@ var own = []instrument{
 			for i, n := range o.snap.Counters.Closed {
 				point(float64(n), telemetry.KeyReason.String(string(tracer.Reasons[i])))
 			}
-			point(float64(o.snap.Counters.Hijacked), telemetry.KeyReason.String("hijacked"))
+			point(float64(o.rising.hijacked), telemetry.KeyReason.String("hijacked"))
 		},
 	},
 	{
@@ -177,7 +175,7 @@ var own = []instrument{
 		description: "Share of the time connections were held during which the application asked nothing of the server.",
 		points: func(o *observation, point emit) {
 			if c := &o.snap.Counters; c.UseTime > 0 {
-				point(1 - float64(c.QueryTime)/float64(c.UseTime))
+				point(max(0, 1-float64(c.QueryTime)/float64(c.UseTime))) // the two are not read at one instant
 			}
 		},
 	},

@@ -20,6 +20,7 @@ type observation struct {
 	health *healthcheck.Snapshot // report and figures, for the health endpoints
 	limits limits
 	tally  tally
+	rising rising
 	recent []Point // oldest first, bounded
 }
 
@@ -27,6 +28,18 @@ type observation struct {
 type tally struct {
 	transitions int64
 	peakWait    time.Duration // of the tick
+}
+
+// rising are counts that the hook derives from others or corrects, kept from going back: to every backend a counter that
+// goes back has been restarted, and its whole value counts as new.
+type rising struct{ kept, hijacked int64 }
+
+func (r rising) next(c *tracer.Counters) rising {
+	kept := c.Releases
+	for _, n := range c.Doomed {
+		kept -= n
+	}
+	return rising{kept: max(r.kept, kept), hijacked: max(r.hijacked, c.Hijacked)}
 }
 
 // usage is the share of the pool's connections that are held, 0 to 1.
@@ -60,6 +73,10 @@ func (t *ticker) observe(now time.Time, late time.Duration) {
 		}
 		o.snap = m.tracer.Sweep(func() int { return int(m.pool.Stat().AcquiredConns()) }, blameless)
 	}
+	if previous != nil {
+		o.rising = previous.rising
+	}
+	o.rising = o.rising.next(&o.snap.Counters)
 	o.stat = m.pool.Stat()
 	o.probe = m.prober.state()
 	o.report = t.judge.Judge(m.sample(o, late))

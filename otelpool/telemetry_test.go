@@ -24,6 +24,7 @@ import (
 
 	"github.com/otelpool/pgx/healthcheck"
 	"github.com/otelpool/pgx/otelpool"
+	"github.com/otelpool/pgx/tracer"
 )
 
 // measured is a pool whose metrics are collected.
@@ -532,5 +533,17 @@ func TestServersAreNamedAsConfigured(t *testing.T) {
 		if !got.Equals(&want) {
 			t.Errorf("%s:\ngot  %v\nwant %v", dsn, got.ToSlice(), want.ToSlice())
 		}
+	}
+}
+
+// Counters are read one after the other while they move, and a hijack that was laid to the wrong holder is taken back.
+func TestNoCounterGoesBackwards(t *testing.T) {
+	read := func(releases, broken, hijacked int64) (c tracer.Counters) {
+		c.Releases, c.Doomed[0], c.Hijacked = releases, broken, hijacked
+		return c
+	}
+	kept, hijacked := otelpool.Rising(read(10, 2, 1), read(10, 3, 0), read(12, 3, 1), read(13, 3, 2))
+	if !slices.Equal(kept, []int64{8, 8, 9, 10}) || !slices.Equal(hijacked, []int64{1, 1, 1, 2}) {
+		t.Errorf("kept %v, hijacked %v", kept, hijacked)
 	}
 }
