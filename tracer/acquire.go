@@ -82,7 +82,7 @@ func (t *Tracer) TraceAcquireEnd(ctx context.Context, pool *pgxpool.Pool, data p
 	t.hold(data.Conn, a)
 	t.counters.acquired()
 	wait := now - a.start
-	if r := t.directly(a.Context); r != nil {
+	if r := t.directly(a.Context, wait); r != nil {
 		t.waits.addTold(wait)
 		r.RecordWait(a.Context, time.Duration(wait), "", 1)
 		return

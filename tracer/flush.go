@@ -8,7 +8,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// Recorder receives durations: most from [Tracer.Flush], those of sampled requests and of failures at once, on the
+// Recorder receives durations: most from [Tracer.Flush], failures and those above 0.5 ms of sampled requests at once, on the
 // goroutine of the caller concerned and with its context, so that exemplars lead to their traces. It must be safe for
 // concurrent use, return at once and not call back into the pool.
 type Recorder interface {
@@ -33,10 +33,19 @@ func (t *Tracer) SetRecorder(r Recorder) {
 // SetDirect has every duration go to the [Recorder] at once, as for a log of each event. It costs what the recorder costs.
 func (t *Tracer) SetDirect(on bool) { t.direct.Store(on) }
 
-// directly returns the recorder if durations of ctx's request are to go there at once, nil if they are to be counted.
-func (t *Tracer) directly(ctx context.Context) Recorder {
+// exemplarFrom is the least duration worth an exemplar, the first bound that people see: nobody follows the trace of a wait
+// that was none.
+const exemplarFrom = 500 * time.Microsecond
+
+// directly returns the recorder if a duration of ctx's request is to go there at once, nil if it is to be counted.
+func (t *Tracer) directly(ctx context.Context, d int64) Recorder {
 	r := t.recorder.Load()
-	if r == nil || !t.direct.Load() && !trace.SpanContextFromContext(ctx).IsSampled() {
+	switch {
+	case r == nil:
+		return nil
+	case t.direct.Load():
+		return *r
+	case d <= int64(exemplarFrom) || !trace.SpanContextFromContext(ctx).IsSampled():
 		return nil
 	}
 	return *r

@@ -35,7 +35,7 @@ func (t *Tracer) TraceRelease(pool *pgxpool.Pool, data pgxpool.TraceReleaseData)
 	}
 	t.endSuspicion(s, a, now)
 	t.counters.releases.Add(1)
-	if r := t.directly(a.Context); r != nil {
+	if r := t.directly(a.Context, use); r != nil {
 		t.uses.addTold(use)
 		r.RecordUse(a.Context, time.Duration(use), 1)
 		return

@@ -9,8 +9,9 @@ import (
 const (
 	// MaxStackDepth is the greatest number of application frames that can be kept.
 	MaxStackDepth = 64
-	// hiddenFrames is how many frames of pgx and of this package may lie between the hook and the application.
-	hiddenFrames = 8
+	// hiddenFrames is how many frames of pgx, of database/sql and of this package may lie between the hook and the
+	// application: twelve for a query through database/sql, with the hook in a tracer that is composed twice.
+	hiddenFrames = 16
 	// maxSites bounds the call paths remembered for one pool; the table stays at most half full.
 	maxSites    = 256
 	siteBuckets = 2 * maxSites

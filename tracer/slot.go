@@ -1,6 +1,7 @@
 package tracer
 
 import (
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"weak"
@@ -8,14 +9,17 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// slotKey is where a connection keeps its slot, in pgconn's map for such things. The name follows its advice: the
-// package's import path.
-const slotKey = "github.com/otelpool/pgx/tracer"
+// slotKeys is where connections keep their slots, in pgconn's map for such things. The name follows its advice, the
+// package's import path; each tracer adds a number, so that two of them may look at one pool.
+const slotKeys = "github.com/otelpool/pgx/tracer#"
+
+var lastTracer atomic.Int64
+
+func newSlotKey() string { return slotKeys + strconv.FormatInt(lastTracer.Add(1), 10) }
 
 // slot is what the hook knows of one connection. It lives in the connection, so finding it costs a map look-up and
 // no allocation, and it goes when the connection goes.
 type slot struct {
-	owner     *Tracer
 	conn      weak.Pointer[pgx.Conn] // only to compare: the connection belongs to whoever holds it
 	pid       uint32                 // of the server's backend
 	connected int64
@@ -33,10 +37,7 @@ func slotIn(conn *pgx.Conn, t *Tracer) *slot {
 	if conn == nil {
 		return nil
 	}
-	s, _ := conn.PgConn().CustomData()[slotKey].(*slot)
-	if s == nil || s.owner != t {
-		return nil
-	}
+	s, _ := conn.PgConn().CustomData()[t.slotKey].(*slot)
 	return s
 }
 
@@ -50,8 +51,8 @@ func (t *Tracer) slotOf(conn *pgx.Conn) *slot {
 }
 
 func (t *Tracer) newSlot(conn *pgx.Conn, w *wire) *slot {
-	s := &slot{owner: t, conn: weak.Make(conn), pid: conn.PgConn().PID(), connected: t.now(), wire: w}
-	conn.PgConn().CustomData()[slotKey] = s
+	s := &slot{conn: weak.Make(conn), pid: conn.PgConn().PID(), connected: t.now(), wire: w}
+	conn.PgConn().CustomData()[t.slotKey] = s
 	return s
 }
 

@@ -36,6 +36,8 @@ type Tracer struct {
 	opts atomic.Pointer[Options]
 	base time.Time // all instants are nanoseconds since base: one clock read, no wall clock
 
+	slotKey string // see newSlotKey
+
 	pool atomic.Pointer[pgxpool.Pool] // the one pool observed, once it is known
 
 	counters counters
@@ -62,7 +64,7 @@ type Tracer struct {
 
 // New returns a Tracer with its clock at zero.
 func New(opts Options) *Tracer {
-	t := &Tracer{base: time.Now()}
+	t := &Tracer{base: time.Now(), slotKey: newSlotKey()}
 	t.sites.numberAt = numberAt()
 	t.Adjust(opts)
 	t.waits.least.Store(none)

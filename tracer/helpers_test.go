@@ -1,0 +1,164 @@
+package tracer_test
+
+import (
+	"context"
+	"path/filepath"
+	"runtime"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/otelpool/pgx/internal/pgtest"
+	"github.com/otelpool/pgx/internal/wire"
+	"github.com/otelpool/pgx/tracer"
+)
+
+const threshold = 30 * time.Second
+
+// watch is a pool with its hook, and what sweeps have told so far.
+type watch struct {
+	t      *testing.T
+	pool   *pgxpool.Pool
+	hook   *tracer.Tracer
+	srv    *wire.Server // nil on a real server
+	events []tracer.Event
+}
+
+// install puts a new hook into cfg.
+func install(cfg *pgxpool.Config, opts tracer.Options) *tracer.Tracer {
+	hook := tracer.New(opts)
+	hook.SetLimits(cfg.MaxConnLifetime, cfg.MaxConnIdleTime)
+	cfg.ConnConfig.Tracer = tracer.Compose(hook, cfg.ConnConfig.Tracer)
+	cfg.BeforeConnect = hook.WrapBeforeConnect(cfg.BeforeConnect)
+	cfg.AfterConnect = hook.WrapAfterConnect(cfg.AfterConnect)
+	cfg.BeforeClose = hook.WrapBeforeClose(cfg.BeforeClose)
+	return hook
+}
+
+func open(t *testing.T, cfg *pgxpool.Config, opts tracer.Options) *watch {
+	t.Helper()
+	hook := install(cfg, opts)
+	pool, err := pgxpool.NewWithConfig(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &watch{t: t, pool: pool, hook: hook}
+}
+
+// onWire runs f in a bubble of fake time with a pool on a server in memory. configure may be nil.
+func onWire(t *testing.T, dsn string, opts tracer.Options, configure func(*pgxpool.Config), f func(t *testing.T, w *watch)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		srv := wire.NewServer()
+		defer srv.Close()
+		cfg := srv.Config(t, dsn)
+		if configure != nil {
+			configure(cfg)
+		}
+		w := open(t, cfg, opts)
+		w.srv = srv
+		defer w.pool.Close()
+		f(t, w)
+	})
+}
+
+// onPostgres opens a pool on a real server.
+func onPostgres(t *testing.T, opts tracer.Options, configure func(*pgxpool.Config)) *watch {
+	t.Helper()
+	cfg := pgtest.Config(t)
+	if configure != nil {
+		configure(cfg)
+	}
+	w := open(t, cfg, opts)
+	t.Cleanup(w.pool.Close)
+	return w
+}
+
+func (w *watch) used() int { return int(w.pool.Stat().AcquiredConns()) }
+
+// sweep sweeps once and keeps the events.
+func (w *watch) sweep() tracer.Snapshot {
+	snap := w.hook.Sweep(w.used, 0)
+	w.events = append(w.events, snap.Events...)
+	return snap
+}
+
+// pass lets fake time pass, sweeping every second.
+func (w *watch) pass(d time.Duration) (last tracer.Snapshot) {
+	for end := time.Now().Add(d); time.Now().Before(end); {
+		time.Sleep(time.Second)
+		last = w.sweep()
+	}
+	return last
+}
+
+// told returns the events of one kind so far.
+func (w *watch) told(kind tracer.EventKind) (out []tracer.Event) {
+	for _, e := range w.events {
+		if e.Kind == kind {
+			out = append(out, e)
+		}
+	}
+	return out
+}
+
+func (w *watch) acquire(ctx context.Context) *pgxpool.Conn {
+	w.t.Helper()
+	conn, err := w.pool.Acquire(ctx)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return conn
+}
+
+func exec(t *testing.T, db interface {
+	Query(context.Context, string, ...any) (pgx.Rows, error)
+}, sql string,
+) {
+	t.Helper()
+	rows, err := db.Query(t.Context(), sql)
+	if err == nil {
+		rows.Close()
+		err = rows.Err()
+	}
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+// place is a line of a test.
+type place struct {
+	file string
+	line int
+}
+
+// nextLine is the line after the one that calls it.
+func nextLine() place {
+	_, file, line, _ := runtime.Caller(1)
+	return place{filepath.Base(file), line + 1}
+}
+
+func placeOf(f tracer.Frame) place { return place{filepath.Base(f.File), f.Line} }
+
+// checkRest checks what must hold of a pool at rest that holds n connections.
+func (w *watch) checkRest(held int) {
+	w.t.Helper()
+	w.sweep()
+	c := w.sweep().Counters
+	if c.OK != c.Releases+int64(held)+c.Hijacked {
+		w.t.Errorf("%d acquires are not %d releases + %d held + %d hijacked", c.OK, c.Releases, held, c.Hijacked)
+	}
+	if c.Waiting != 0 || c.Started != c.OK+c.Timeouts+c.Canceled+c.Errors {
+		w.t.Errorf("%d started are not %d ok + %d timeouts + %d canceled + %d errors; %d waiting",
+			c.Started, c.OK, c.Timeouts, c.Canceled, c.Errors, c.Waiting)
+	}
+	if n := len(w.hook.Holders()); n != held {
+		w.t.Errorf("%d holders, want %d", n, held)
+	}
+	if n := len(w.hook.Waiters()); n != 0 {
+		w.t.Errorf("%d waiters at rest", n)
+	}
+}
