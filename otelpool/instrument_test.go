@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -52,6 +53,30 @@ func TestAPoolIsInstrumentedOnceAtATime(t *testing.T) {
 	}
 	if got := instrument(t, pool).Stats().TotalReleases; got != 3 {
 		t.Errorf("the counters of the hook did not survive its monitors: %d releases", got)
+	}
+}
+
+func TestOfManyWhoInstrumentAPoolAtOnceOneSucceeds(t *testing.T) {
+	pool := newPool(t, configured(t, quiet()...))
+	monitors := make(chan *otelpool.Monitor, 20)
+	var wg sync.WaitGroup
+	for range cap(monitors) {
+		wg.Go(func() {
+			monitor, err := otelpool.Instrument(pool)
+			if err != nil && !errors.Is(err, otelpool.ErrInstrumented) {
+				t.Errorf("got %v", err)
+			}
+			if err == nil {
+				monitors <- monitor
+			}
+		})
+	}
+	wg.Wait()
+	if len(monitors) != 1 {
+		t.Fatalf("%d succeeded", len(monitors))
+	}
+	if err := (<-monitors).Close(); err != nil {
+		t.Error(err)
 	}
 }
 

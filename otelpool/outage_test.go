@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -388,4 +389,32 @@ func TestAWrongPasswordIsNeverRepeated(t *testing.T) {
 func names(m *otelpool.Monitor, cause healthcheck.Cause) bool {
 	h := m.Health()
 	return h.Names(cause)
+}
+
+func TestAChangeOfHealthIsToldAtTheLevelItDeserves(t *testing.T) {
+	bubble(t, func(t *testing.T, b *bubbled) {
+		b.lose(t, func() { b.server.RefuseDial(refused()) })
+		b.server.Accept()
+		time.Sleep(2 * time.Minute)
+		conn := take(t, b.pool)
+		time.Sleep(20 * time.Second)
+		conn.Release()
+		var told []string
+		for _, r := range b.log.of(t, "health.changed") {
+			told = append(told, fmt.Sprint(r["level"], " ", r["previous"], " → ", r["status"], " ", r["otelpool.cause"]))
+			if r["status"] == "healthy" {
+				r.check(t, "INFO", "pool is healthy", "status", "previous", "otelpool.health.state")
+			} else {
+				r.check(t, fmt.Sprint(r["level"]), "pool is ", "status", "previous", "otelpool.health.state",
+					"otelpool.cause", "evidence", "advice", "runbook")
+			}
+		}
+		want := []string{
+			"INFO unknown → healthy <nil>", "ERROR healthy → unhealthy unreachable", "WARN unhealthy → degraded unreachable",
+			"INFO degraded → healthy <nil>", "WARN healthy → degraded leak",
+		}
+		if !slices.Equal(told, want) {
+			t.Errorf("got %q, want %q", told, want)
+		}
+	}, otelpool.WithLeakThreshold(15*time.Second))
 }
