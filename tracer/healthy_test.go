@@ -47,13 +47,16 @@ var healthy = []workload{
 	{"a COPY that goes on for minutes", func(t *testing.T, ctx context.Context, pool *pgxpool.Pool) {
 		for ctx.Err() == nil {
 			n := 0
-			_, _ = pool.CopyFrom(ctx, pgx.Identifier{"t"}, []string{"a"}, pgx.CopyFromFunc(func() ([]any, error) {
+			_, err := pool.CopyFrom(ctx, pgx.Identifier{"t"}, []string{"a"}, pgx.CopyFromFunc(func() ([]any, error) {
 				if n++; n > 10 || ctx.Err() != nil {
 					return nil, nil
 				}
 				pause(ctx, 2*threshold)
 				return []any{n}, nil
 			}))
+			if err != nil && ctx.Err() == nil {
+				t.Error(err)
+			}
 			pause(ctx, time.Minute)
 		}
 	}},

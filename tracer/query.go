@@ -87,7 +87,8 @@ func (t *Tracer) beginQuery(conn *pgx.Conn, sql string) {
 	act.queries.Add(1)
 	act.operation.Store(operation(sql))
 	if t.opts.Load().SQLText {
-		act.text.Store(&sql)
+		text := sql // its own variable, or every query would allocate one
+		act.text.Store(&text)
 	}
 }
 

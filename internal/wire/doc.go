@@ -11,6 +11,7 @@
 //	SELECT die()                        ends the session, as pg_terminate_backend does
 //	BEGIN, COMMIT, ROLLBACK, SAVEPOINT, RELEASE
 //	INSERT, UPDATE, DELETE              one row affected
+//	SELECT "a" FROM "t"                 no row; pgx asks it for the types before a COPY
 //	COPY … FROM STDIN, LISTEN, UNLISTEN, SET, DISCARD, empty statements and comments
 //
 // Anything else is a syntax error. Close the pool and then the [Server] before a bubble ends: every goroutine of theirs
