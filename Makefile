@@ -18,12 +18,12 @@ test: deps-postgres deps-compiler ## check format and vet, run every test of the
 	$(RACE) ./...
 
 .PHONY: bench
-bench: deps-postgres ## run the benchmarks
-	go test -run '^$$' -bench . -benchmem ./...
+bench: deps-postgres ## measure everything beside others, print what is promised, write docs/performance.md (10 minutes)
+	go run ./internal/bench/report
 
 .PHONY: bench-check
-bench-check: deps-postgres ## measure the figures we promise and fail where one is missed
-	go run ./internal/benchcheck
+bench-check: deps-valgrind ## count the hook's instructions and allocations, fail where they grew (UPDATE=1 records them)
+	go run ./internal/bench/check $(if $(UPDATE),-update)
 
 .PHONY: faults
 faults: deps-postgres deps-compiler ## inject every fault into a real PostgreSQL and check each diagnosis
@@ -40,7 +40,7 @@ lint: ## run go vet and staticcheck on every module
 
 # -count=1: the test cache does not see the programs and configurations that these tests run.
 .PHONY: e2e
-e2e: deps-postgres deps-e2e ## test against a real Collector and Prometheus (builds the Collector: minutes, the first time)
+e2e: deps-postgres deps-e2e bench-check ## test against a real Collector and Prometheus (builds the Collector: minutes, the first time)
 	cd internal/e2e && go test -count=1 -timeout 30m ./...
 
 .PHONY: docs
@@ -53,7 +53,7 @@ clean: ## remove what builds, benchmarks and profiles left in the tree
 	find . -type f \( -name '*.test' -o -name '*.out' -o -name '*.prof' \) -delete
 
 # What a fresh machine lacks. On Debian and Ubuntu it is installed where we may; else one line says what to install.
-.PHONY: deps-postgres deps-compiler deps-e2e
+.PHONY: deps-postgres deps-compiler deps-e2e deps-valgrind
 deps-postgres:
 	@sh internal/scripts/deps.sh postgres
 
@@ -62,3 +62,6 @@ deps-compiler:
 
 deps-e2e:
 	@sh internal/scripts/deps.sh prometheus
+
+deps-valgrind:
+	@sh internal/scripts/deps.sh valgrind

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes sure that a tool the tests need is there: deps.sh postgres|compiler|prometheus …
+# Makes sure that a tool the tests need is there: deps.sh postgres|compiler|prometheus|valgrind …
 #
 # On Debian and Ubuntu it installs the distribution's package, as root or by a sudo that asks for no password. Elsewhere it
 # says in one line what to install, and fails. It never asks a question, and starts no service.
@@ -28,6 +28,10 @@ have_compiler() {
 
 have_prometheus() {
     command -v prometheus >/dev/null && command -v promtool >/dev/null
+}
+
+have_valgrind() {
+    command -v valgrind >/dev/null
 }
 
 # need TOOL ADVICE PACKAGE …
@@ -111,6 +115,10 @@ for tool in "$@"; do
     prometheus)
         need prometheus "Prometheus is not installed: apt-get install prometheus (Debian, Ubuntu),\
  brew install prometheus (macOS), or https://prometheus.io/download/" prometheus
+        ;;
+    valgrind)
+        need valgrind "valgrind is not installed: apt-get install valgrind (Debian, Ubuntu), dnf install valgrind\
+ (Fedora), apk add valgrind (Alpine)" valgrind
         ;;
     *) fail "unknown tool $tool" ;;
     esac
