@@ -20,6 +20,7 @@ import (
 	"github.com/otelpool/pgx/healthcheck"
 	"github.com/otelpool/pgx/internal/pgtest"
 	"github.com/otelpool/pgx/internal/postgres"
+	"github.com/otelpool/pgx/internal/wire"
 	"github.com/otelpool/pgx/otelpool"
 )
 
@@ -27,7 +28,7 @@ import (
 func (b *bubbled) lose(t *testing.T, how func()) {
 	t.Helper()
 	take(t, b.pool).Release()
-	time.Sleep(10 * time.Second)
+	time.Sleep(10*time.Second + 500*time.Millisecond) // between two ticks
 	how()
 	b.server.CloseAll()
 	for range 3 {
@@ -102,6 +103,46 @@ func TestTheProbeTriesByTheScheduleUntilTheServerIsBack(t *testing.T) {
 	if lasted := ended[0].EndTime().Sub(ended[0].StartTime()); lasted < 70*time.Second {
 		t.Errorf("the span lasted %v", lasted)
 	}
+}
+
+// The judge calls the session off as soon as he hears that the server answers: the pool must have been revived by then, and
+// wholly, however long that takes.
+func TestAReconnectBuildsAllOfMinConnsBeforeItCountsAsOne(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := &bubbled{server: wire.NewServer()}
+		defer b.server.Close()
+		cfg := b.server.Config(t, "pool_max_conns=8 pool_min_conns=5 pool_health_check_period=24h")
+		if err := otelpool.Configure(cfg, quiet(otelpool.WithPolicy(nimble()), otelpool.WithLogger(b.log.logger(slog.LevelInfo)))...); err != nil {
+			t.Fatal(err)
+		}
+		var err error
+		if b.pool, err = pgxpool.NewWithConfig(t.Context(), cfg); err != nil {
+			t.Fatal(err)
+		}
+		defer b.pool.Close()
+		b.monitor = instrument(t, b.pool)
+		time.Sleep(time.Second)
+		b.server.RefuseDial(refused())
+		b.server.CloseAll()
+		for range 8 { // each finds a broken connection, or none
+			if _, err := b.pool.Exec(t.Context(), "SELECT 7"); err == nil {
+				t.Error("the server is still there")
+			}
+			time.Sleep(time.Second)
+		}
+		if b.monitor.Health().Status != healthcheck.Unhealthy {
+			t.Fatalf("the outage was not noticed: %+v", b.monitor.Health())
+		}
+		b.server.Accept()
+		b.server.SetConnectDelay(time.Second)
+		time.Sleep(30 * time.Second)
+		if n := b.pool.Stat().IdleConns(); n < 5 {
+			t.Errorf("%d connections are back, want all 5 of MinConns", n)
+		}
+		if len(b.log.of(t, "reconnect.succeeded")) != 1 {
+			t.Error("the outage is not over")
+		}
+	})
 }
 
 func TestTheProbeStopsWhenItsCredentialsAreRefused(t *testing.T) {

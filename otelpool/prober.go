@@ -28,6 +28,7 @@ type prober struct {
 	now    probeState
 	span   trace.Span         // of the outage, nil outside one
 	cancel context.CancelFunc // ends the running session, nil when there is none
+	abort  context.CancelFunc // ends it whatever it is doing
 	done   chan struct{}      // closed when the latest session has ended, and all before it
 }
 
@@ -92,7 +93,9 @@ func (p *prober) react(r *healthcheck.Report) {
 		p.outageEnds(r)
 	}
 	switch {
-	case !unwell || r.State == healthcheck.ShuttingDown:
+	case r.State == healthcheck.ShuttingDown:
+		p.abortSession()
+	case !unwell:
 		p.endSession()
 	case p.on && p.cancel == nil:
 		p.beginSession()
@@ -126,19 +129,21 @@ func (p *prober) outageEnds(r *healthcheck.Report) {
 
 // beginSession starts a session once the one before has hung up: there is at most one connection.
 func (p *prober) beginSession() {
-	ctx, cancel := context.WithCancel(context.Background())
+	life, abort := context.WithCancel(context.Background())
+	ctx, cancel := context.WithCancel(life)
 	previous, done := p.done, make(chan struct{})
-	p.cancel, p.done = cancel, done
+	p.cancel, p.abort, p.done = cancel, abort, done
 	go func() {
 		defer close(done)
+		defer abort()
 		if previous != nil {
 			<-previous
 		}
-		p.monitor.guarded("probing the server", func() { p.run(ctx) })
+		p.monitor.guarded("probing the server", func() { p.run(ctx, life) })
 	}()
 }
 
-// endSession does not wait: a session may be connecting.
+// endSession does not wait: a session may be connecting, or reviving the pool.
 func (p *prober) endSession() {
 	if p.cancel != nil {
 		p.cancel()
@@ -147,11 +152,20 @@ func (p *prober) endSession() {
 	p.now.server = nil
 }
 
+// abortSession ends whatever the session is doing.
+func (p *prober) abortSession() {
+	p.endSession()
+	if p.abort != nil {
+		p.abort()
+		p.abort = nil
+	}
+}
+
 // close ends the probe for good and waits for it.
 func (p *prober) close() {
 	p.mu.Lock()
 	p.on = false
-	p.endSession()
+	p.abortSession()
 	done := p.done
 	if p.span != nil {
 		p.span.End()

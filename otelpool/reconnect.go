@@ -15,14 +15,19 @@ import (
 	"github.com/otelpool/pgx/internal/telemetry"
 )
 
-// run is one session of the probe: connect, by and by, and then look once a tick, until ctx is done.
-func (p *prober) run(ctx context.Context) {
+// run is one session of the probe: connect, by and by, and then look once a tick, until ctx is done. The judge hears of the
+// server's answer only when the pool has been revived: he would call off the session, whose work it is. Reviving ends by
+// itself, or with life.
+func (p *prober) run(ctx, life context.Context) {
 	for ctx.Err() == nil {
-		conn := p.connect(ctx)
+		conn, lost := p.connect(ctx)
 		if conn == nil {
 			return
 		}
-		p.revive(ctx)
+		if lost {
+			p.revive(life)
+		}
+		p.note(func(probe *healthcheck.Probe) { probe.OKAt = time.Now() })
 		p.watch(ctx, conn)
 		hangUp(conn)
 		select { // a server that takes connections only to cut them must not be hammered
@@ -39,21 +44,22 @@ func hangUp(conn *pgx.Conn) {
 }
 
 // connect tries until it has a connection. It returns nil when ctx is done, or when trying on is pointless and harmful:
-// refused credentials lock accounts. The pool's own attempts will show when they are accepted again.
-func (p *prober) connect(ctx context.Context) *pgx.Conn {
+// refused credentials lock accounts. The pool's own attempts will show when they are accepted again. lost says that there
+// was something to reconnect.
+func (p *prober) connect(ctx context.Context) (conn *pgx.Conn, lost bool) {
 	var schedule healthcheck.Schedule
 	for {
 		conn, err := p.try(ctx)
 		if err != nil && ctx.Err() != nil {
-			return nil // we gave up, not the server
+			return nil, false // we gave up, not the server
 		}
-		p.count(err, schedule.Attempts())
+		lost := p.count(err, schedule.Attempts())
 		if err == nil {
-			return conn
+			return conn, lost
 		}
 		kind := errtype.Of(err)
 		if !healthcheck.ShouldRetry(kind) {
-			return nil
+			return nil, false
 		}
 		delay := schedule.Next()
 		p.monitor.log.warn(telemetry.EventReconnectAttempt, "server probe could not connect",
@@ -61,7 +67,7 @@ func (p *prober) connect(ctx context.Context) *pgx.Conn {
 			slog.String(string(semconv.ErrorTypeKey), kind), slog.String("error", redact.Error(err)))
 		select {
 		case <-ctx.Done():
-			return nil
+			return nil, false
 		case <-time.After(delay):
 		}
 	}
@@ -89,27 +95,25 @@ func (p *prober) note(change func(*healthcheck.Probe)) {
 }
 
 // count takes note of the outcome of an attempt. A success is a reconnect if something was lost: in an outage, or after
-// attempts that failed.
-func (p *prober) count(err error, failedBefore int) {
+// attempts that failed: lost says so.
+func (p *prober) count(err error, failedBefore int) (lost bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if err != nil {
 		p.now.failed++
 		p.now.probe.Error, p.now.probe.ErrorType, p.now.probe.ErrorAt = redact.Error(err), errtype.Of(err), time.Now()
-		return
+		return true
 	}
-	p.now.probe.OKAt = time.Now()
-	if !p.now.since.IsZero() || failedBefore > 0 {
+	lost = !p.now.since.IsZero() || failedBefore > 0
+	if lost {
 		p.now.succeeded++
 	}
+	return lost
 }
 
 // revive has the pool notice that its server is back, which pgxpool would do only when somebody asks, or within a minute:
 // idle connections are pinged, broken ones replaced, and what is missing of MinConns, at least one, is built.
 func (p *prober) revive(ctx context.Context) {
-	if p.state().since.IsZero() {
-		return
-	}
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
 	pool := p.monitor.pool
