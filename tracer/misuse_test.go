@@ -1,0 +1,330 @@
+package tracer_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/multitracer"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/otelpool/pgx/internal/errtype"
+	"github.com/otelpool/pgx/internal/wire"
+	"github.com/otelpool/pgx/tracer"
+)
+
+// What applications and other tracers do wrong must neither break the host nor the counts.
+
+// forgetful is a tracer further out that drops every context: its own Start returns an empty one.
+type forgetful struct{ diary }
+
+func (f *forgetful) TraceAcquireStart(context.Context, *pgxpool.Pool, pgxpool.TraceAcquireStartData) context.Context {
+	return context.Background()
+}
+
+func (f *forgetful) TraceConnectStart(context.Context, pgx.TraceConnectStartData) context.Context {
+	return context.Background()
+}
+
+func TestATracerThatDropsTheContextLeavesNoPhantomBehind(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := wire.NewServer()
+		defer srv.Close()
+		srv.SetConnectDelay(3 * time.Second)
+		cfg := srv.Config(t, "pool_max_conns=1")
+		hook := install(cfg, tracer.Options{StackDepth: 8})
+		cfg.ConnConfig.Tracer = multitracer.New(cfg.ConnConfig.Tracer, &forgetful{})
+		pool, err := pgxpool.NewWithConfig(t.Context(), cfg)
+		fail(t, err)
+		defer pool.Close()
+		w := &watch{t: t, pool: pool, hook: hook}
+		for range 3 {
+			w.acquire(t.Context()).Release()
+		}
+		w.checkRest(0)
+		c := hook.Counters()
+		if c.Connecting != 0 || c.Opened != 1 || c.OK != 3 {
+			t.Errorf("counters %+v", c)
+		}
+		if c.MaxWait != 3*time.Second {
+			t.Errorf("longest wait %s: the acquire was not found again", c.MaxWait)
+		}
+	})
+}
+
+// wrapping is a tracer further out that adds a value, as tracers that start spans do.
+type wrapping struct{ diary }
+
+func TestAnAcquireIsFoundUnderTheValuesOfOtherTracers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := wire.NewServer()
+		defer srv.Close()
+		cfg := srv.Config(t, "pool_max_conns=1")
+		hook := install(cfg, tracer.Options{StackDepth: 8})
+		cfg.ConnConfig.Tracer = multitracer.New(cfg.ConnConfig.Tracer, &wrapping{})
+		pool, err := pgxpool.NewWithConfig(t.Context(), cfg)
+		fail(t, err)
+		defer pool.Close()
+		w := &watch{t: t, pool: pool, hook: hook}
+		conn := w.acquire(t.Context())
+		if h := hook.Holders(); len(h) != 1 || len(h[0].Stack) == 0 {
+			t.Errorf("holders %+v", h)
+		}
+		conn.Release()
+		w.checkRest(0)
+	})
+}
+
+func TestANilContextPanicsAsItDoesWithoutUs(t *testing.T) {
+	panics := func(pool *pgxpool.Pool) (what string) {
+		defer func() { what = fmt.Sprint(recover()) }()
+		conn, err := pool.Acquire(nil) //nolint:staticcheck // on purpose
+		t.Errorf("acquired %v, %v", conn, err)
+		return ""
+	}
+	onWire(t, "pool_max_conns=2", suspicious, nil, func(t *testing.T, w *watch) {
+		bare, err := pgxpool.NewWithConfig(t.Context(), w.srv.Config(t, ""))
+		fail(t, err)
+		defer bare.Close()
+		if got, want := panics(w.pool), panics(bare); got != want {
+			t.Errorf("panics with %q, without us with %q", got, want)
+		}
+		w.checkRest(0)
+		if c := w.hook.Counters(); c.Errors != 1 {
+			t.Errorf("counters %+v", c)
+		}
+	})
+}
+
+// TestAPanickingHookOfTheApplicationIsAFailedAcquire passes what pgxpool passes when PrepareConn panics: no connection and
+// no error. (The pool itself loses that connection for good, so this is not tried on a real one.)
+func TestAPanickingHookOfTheApplicationIsAFailedAcquire(t *testing.T) {
+	onWire(t, "", suspicious, nil, func(t *testing.T, w *watch) {
+		var r recording
+		w.hook.SetRecorder(&r)
+		ctx := w.hook.TraceAcquireStart(t.Context(), w.pool, pgxpool.TraceAcquireStartData{})
+		w.hook.TraceAcquireEnd(ctx, w.pool, pgxpool.TraceAcquireEndData{})
+		if c := w.hook.Counters(); c.Errors != 1 || c.Waiting != 0 || c.OK != 0 {
+			t.Errorf("counters %+v", c)
+		}
+		if r.waits(errtype.Other) != 1 || w.hook.Faults().Acquire.Type != errtype.Other {
+			t.Errorf("recorded %v", r.kinds)
+		}
+		w.checkRest(0)
+	})
+}
+
+func TestReleasingTwiceIsHarmless(t *testing.T) {
+	onWire(t, "pool_max_conns=1", suspicious, nil, func(t *testing.T, w *watch) {
+		first := w.acquire(t.Context())
+		first.Release()
+		second := w.acquire(t.Context())
+		first.Release() // while somebody else holds the connection
+		if len(w.hook.Holders()) != 1 {
+			t.Error("the second holder was forgotten")
+		}
+		second.Release()
+		second.Release()
+		w.checkRest(0)
+		if c := w.hook.Counters(); c.OK != 2 || c.Releases != 2 {
+			t.Errorf("counters %+v", c)
+		}
+	})
+}
+
+func TestAConnectionClosedUnderItsHolderIsCountedOnce(t *testing.T) {
+	onWire(t, "pool_max_conns=1", suspicious, nil, func(t *testing.T, w *watch) {
+		conn := w.acquire(t.Context())
+		fail(t, conn.Conn().Close(t.Context()))
+		for range 3 {
+			if _, err := conn.Exec(t.Context(), "SELECT 1"); err == nil {
+				t.Error("a closed connection works")
+			}
+		}
+		conn.Release()
+		w.checkRest(0)
+		if f := w.hook.Faults().Lost; f.Count != 0 {
+			t.Errorf("%+v: its holder closed it, nobody lost it", f)
+		}
+	})
+}
+
+func TestALostConnectionIsToldOnceHoweverManyStatementsFail(t *testing.T) {
+	onWire(t, "pool_max_conns=1", suspicious, nil, func(t *testing.T, w *watch) {
+		tx, err := w.pool.Begin(t.Context())
+		fail(t, err)
+		_, _ = tx.Exec(t.Context(), "SELECT die()")
+		_, _ = tx.Exec(t.Context(), "SELECT 1")
+		_ = tx.Rollback(t.Context())
+		w.checkRest(0)
+		f := w.hook.Faults().Lost
+		if lost := w.told(tracer.EventConnectionLost); f.Count != 1 || f.Type != "57P01" || len(lost) != 1 || lost[0].ErrorType != "57P01" || lost[0].PID == 0 {
+			t.Errorf("fault %+v, events %+v", f, lost)
+		}
+	})
+}
+
+func TestAConnectionThatItsUserGaveUpIsNotLost(t *testing.T) {
+	onWire(t, "pool_max_conns=1", suspicious, nil, func(t *testing.T, w *watch) {
+		tx, err := w.pool.Begin(t.Context())
+		fail(t, err)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if _, err := tx.Exec(ctx, "SELECT pg_sleep(60)"); !errors.Is(err, context.DeadlineExceeded) {
+			t.Error(err)
+		}
+		_ = tx.Rollback(t.Context()) // fails with "conn closed", which says nothing about the server
+		w.checkRest(0)
+		if f := w.hook.Faults().Lost; f.Count != 0 {
+			t.Errorf("fault %+v", f)
+		}
+	})
+}
+
+func TestContextsCancelledBeforeDuringAndAfterAnAcquire(t *testing.T) {
+	onWire(t, "pool_max_conns=1", suspicious, nil, func(t *testing.T, w *watch) {
+		before, cancel := context.WithCancel(t.Context())
+		cancel()
+		if _, err := w.pool.Acquire(before); !errors.Is(err, context.Canceled) {
+			t.Error(err)
+		}
+		after, cancelAfter := context.WithCancel(t.Context())
+		conn := w.acquire(after)
+		during, cancelDuring := context.WithCancel(t.Context())
+		time.AfterFunc(time.Second, cancelDuring)
+		if _, err := w.pool.Acquire(during); !errors.Is(err, context.Canceled) {
+			t.Error(err)
+		}
+		late, cancelLate := context.WithTimeout(t.Context(), 2*time.Second)
+		defer cancelLate()
+		if _, err := w.pool.Acquire(late); !errors.Is(err, context.DeadlineExceeded) {
+			t.Error(err)
+		}
+		cancelAfter()
+		conn.Release()
+		w.checkRest(0)
+		c, f := w.hook.Counters(), w.hook.Faults().Acquire
+		if c.OK != 1 || c.Canceled != 2 || c.Timeouts != 1 || c.Errors != 0 || f.Count != 1 || f.Type != errtype.Timeout {
+			t.Errorf("counters %+v, fault %+v", c, f)
+		}
+	})
+}
+
+func TestPrintingTheContextOfAnAcquireReadsNothingThatOthersWrite(t *testing.T) {
+	configure := func(cfg *pgxpool.Config) {
+		cfg.PrepareConn = func(ctx context.Context, _ *pgx.Conn) (bool, error) {
+			fmt.Fprintf(io.Discard, "%v %+v %s", ctx, ctx, ctx)
+			slog.New(slog.NewTextHandler(io.Discard, nil)).InfoContext(ctx, "prepared", "ctx", ctx)
+			return true, nil
+		}
+	}
+	w := onPostgres(t, suspicious, configure)
+	var all sync.WaitGroup
+	for range 4 {
+		all.Go(func() {
+			for range 50 {
+				if conn, err := w.pool.Acquire(t.Context()); err == nil {
+					conn.Release()
+				}
+			}
+		})
+	}
+	for range 50 {
+		w.hook.Waiters()
+		w.sweep()
+	}
+	all.Wait()
+	w.checkRest(0)
+}
+
+func TestDepthsOutOfRangeAreBroughtIntoIt(t *testing.T) {
+	for _, depth := range []int{-1000, -1, 0, 1, tracer.MaxStackDepth, tracer.MaxStackDepth + 1, 1 << 40} {
+		onWire(t, "", tracer.Options{StackDepth: depth}, nil, func(t *testing.T, w *watch) {
+			conn := w.acquire(t.Context())
+			if got := len(w.hook.Holders()[0].Stack); (got > 0) != (depth > 0) {
+				t.Errorf("depth %d: %d frames", depth, got)
+			}
+			conn.Release()
+			w.hook.Adjust(tracer.Options{StackDepth: depth})
+			w.acquire(t.Context()).Release()
+		})
+	}
+}
+
+// recording is a Recorder that keeps count.
+type recording struct {
+	mu      sync.Mutex // guards the rest
+	kinds   map[string]int
+	uses    int
+	creates int
+	waited  []time.Duration
+	used    []time.Duration
+}
+
+func (r *recording) RecordWait(ctx context.Context, wait time.Duration, errorType string, n int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.kinds == nil {
+		r.kinds = make(map[string]int)
+	}
+	r.kinds[errorType] += n
+	r.waited = append(r.waited, slices.Repeat([]time.Duration{wait}, n)...)
+}
+
+func (r *recording) RecordUse(_ context.Context, use time.Duration, n int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.uses += n
+	r.used = append(r.used, slices.Repeat([]time.Duration{use}, n)...)
+}
+
+func (r *recording) RecordCreate(context.Context, time.Duration) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.creates++
+}
+
+func (r *recording) waits(kind string) int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.kinds[kind]
+}
+
+func (r *recording) allWaits() (n int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, k := range r.kinds {
+		n += k
+	}
+	return n
+}
+
+func TestFailuresBeforeThereIsARecorderAreKeptForItAsFailures(t *testing.T) {
+	onWire(t, "pool_max_conns=1", suspicious, nil, func(t *testing.T, w *watch) {
+		w.srv.RefuseWith("28P01", "no")
+		for range 3 {
+			_, _ = w.pool.Acquire(t.Context())
+		}
+		w.srv.Accept()
+		w.acquire(t.Context()).Release()
+		w.hook.Flush()
+		w.sweep()
+		var r recording
+		w.hook.SetRecorder(&r)
+		w.hook.Flush()
+		w.hook.Flush()
+		if r.waits("28P01") != 3 || r.waits("") != 1 || r.uses != 1 || r.creates != 1 {
+			t.Errorf("recorded %v, %d uses, %d creates", r.kinds, r.uses, r.creates)
+		}
+		w.hook.SetRecorder(nil)
+		w.acquire(t.Context()).Release()
+	})
+}
