@@ -24,10 +24,6 @@ type acquire struct {
 	goroutine       uintptr // number of the calling goroutine; 0 where unknown
 	place           int32   // in the ring of waiters
 
-	// The ring's own.
-	left  atomic.Bool             // it waits no more, though it is still linked
-	below atomic.Pointer[acquire] // who shares its place and came earlier
-
 	// Written before it is published as the holder of its connection.
 	held int64 // when the connection was obtained
 

@@ -1,98 +1,83 @@
 package tracer
 
-import "sync/atomic"
+import (
+	"sync"
+	"sync/atomic"
+)
 
-// notWaiting is the place of an acquire that is not in the ring.
-const notWaiting = -1
+const (
+	notWaiting = -1 // the place of an acquire that nobody can see waiting
+	overflowed = -2 // the place of one that found the ring's place taken
+)
 
-// ringSize is how many acquires in flight have a place of their own; it is also how many are described to readers.
+// ringSize is how many acquires in flight the ring has places for; it is also how many are described to readers.
 const ringSize = 512
 
-// waiterRing lists the acquires in flight, without a lock. Each takes the place that its ticket names. When there are more
-// of them than places, those that share one are stacked on it, the latest on top: so nobody is ever missing from the list,
-// and as long as everybody has a place, joining and leaving are one compare-and-swap each.
+// waiterRing lists the acquires in flight. Each takes the place in the ring that its ticket names, without a lock. When that
+// is taken, hundreds are waiting, and it joins them in a map: a lock costs little then, and the oldest waiter, which is the
+// one to look at, may be any of them.
 type waiterRing struct {
 	places [ringSize]atomic.Pointer[acquire]
-}
 
-// unlinked stands below an acquire that was taken off its stack: a reader that comes past it looks at the place again.
-var unlinked acquire
+	mu       sync.Mutex // guards overflow
+	overflow map[*acquire]struct{}
+}
 
 // add lists a. The ticket counts acquires; neighbours are spread over cache lines (eight pointers each).
 func (r *waiterRing) add(a *acquire, ticket int64) {
 	a.place = int32(ticket<<3|ticket>>6&7) & (ringSize - 1)
-	place := &r.places[a.place]
-	for !place.CompareAndSwap(nil, a) {
-		if top := place.Load(); top != nil {
-			a.below.Store(top)
-			if place.CompareAndSwap(top, a) {
-				return
-			}
-			a.below.Store(nil)
-		}
+	if r.places[a.place].CompareAndSwap(nil, a) {
+		return
+	}
+	a.place = overflowed
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.overflow == nil {
+		r.overflow = make(map[*acquire]struct{})
+	}
+	r.overflow[a] = struct{}{}
+}
+
+// remove takes a off the list.
+func (r *waiterRing) remove(a *acquire) {
+	switch a.place {
+	case notWaiting:
+	case overflowed:
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		delete(r.overflow, a)
+	default:
+		r.places[a.place].Store(nil)
 	}
 }
 
-// remove takes a off the list. On top of its place it is unlinked; below others it is marked, and unlinked by the one above
-// that leaves last. Whoever marks looks at the top afterwards and whoever unlinks looks at the mark, so one of them sees
-// the other, and nobody who has left is kept longer than those who came after.
-func (r *waiterRing) remove(a *acquire) {
-	if a.place == notWaiting {
-		return
+// has reports whether a is in flight.
+func (r *waiterRing) has(a *acquire) bool {
+	switch a.place {
+	case notWaiting:
+		return false
+	case overflowed:
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		_, ok := r.overflow[a]
+		return ok
 	}
-	place := &r.places[a.place]
-	below := a.below.Load()
-	if place.CompareAndSwap(a, below) {
-		if below == nil {
-			return
-		}
-		a.below.Store(&unlinked)
-	} else {
-		a.left.Store(true)
-	}
-	for top := place.Load(); top != nil && top.left.Load(); top = place.Load() {
-		if below := top.below.Load(); place.CompareAndSwap(top, below) && below != nil {
-			top.below.Store(&unlinked)
-		}
-	}
+	return r.places[a.place].Load() == a
 }
 
 // list appends to dst the acquires in flight, in no order.
 func (r *waiterRing) list(dst []*acquire) []*acquire {
 	for i := range r.places {
-		dst = r.listPlace(dst, &r.places[i])
-	}
-	return dst
-}
-
-func (r *waiterRing) listPlace(dst []*acquire, place *atomic.Pointer[acquire]) []*acquire {
-	known := len(dst)
-	for a := place.Load(); a != nil; {
-		if a == &unlinked {
-			dst, a = dst[:known], place.Load()
-			continue
-		}
-		if !a.left.Load() {
+		if a := r.places[i].Load(); a != nil {
 			dst = append(dst, a)
 		}
-		a = a.below.Load()
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for a := range r.overflow {
+		dst = append(dst, a)
 	}
 	return dst
-}
-
-// has reports whether a is in flight.
-func (r *waiterRing) has(a *acquire) bool {
-	if a.place == notWaiting {
-		return false
-	}
-	place := &r.places[a.place]
-	waiter := place.Load()
-	for waiter != nil && waiter != a {
-		if waiter = waiter.below.Load(); waiter == &unlinked {
-			waiter = place.Load()
-		}
-	}
-	return waiter == a && !a.left.Load()
 }
 
 // of returns the latest acquire that a goroutine has in flight, nil if it has none or its number is not known.
