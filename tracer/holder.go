@@ -108,7 +108,7 @@ func describeWaiters(waiting []*acquire, nested map[*acquire]bool, now int64) []
 // held lists the holds, oldest first. The hijacked ones have been taken off the list.
 func (t *Tracer) held() []heldSlot {
 	held := t.slots.held(nil)
-	slices.SortFunc(held, func(a, b heldSlot) int { return cmp.Compare(a.hold.held, b.hold.held) })
+	byAge(held)
 	return held
 }
 

@@ -1,6 +1,8 @@
 package tracer
 
 import (
+	"cmp"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -79,9 +81,10 @@ func (st *slotTable) list(s *slot) {
 func (st *slotTable) held(dst []heldSlot) []heldSlot {
 	st.mu.Lock()
 	defer st.mu.Unlock()
+	dst = slices.Grow(dst, len(st.slots))
 	for s := range st.slots {
 		if a := s.hold.Load(); a != nil {
-			dst = append(dst, heldSlot{s, a})
+			dst = append(dst, heldSlot{s, a, a.held})
 		}
 	}
 	return dst
@@ -120,6 +123,12 @@ func (st *slotTable) prune(keep int) {
 
 // heldSlot is a slot together with the hold it had when it was looked at.
 type heldSlot struct {
-	slot *slot
-	hold *acquire
+	slot  *slot
+	hold  *acquire
+	since int64 // when the hold began: here, so that sorting thousands follows no pointers
+}
+
+// byAge sorts holds, the oldest first.
+func byAge(held []heldSlot) {
+	slices.SortFunc(held, func(a, b heldSlot) int { return cmp.Compare(a.since, b.since) })
 }

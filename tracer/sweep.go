@@ -137,7 +137,7 @@ func (t *Tracer) endSuspicion(s *slot, a *acquire, now int64) {
 	if tier == TierNone {
 		return // taken back meanwhile
 	}
-	h := heldSlot{s, a}
+	h := heldSlot{s, a, a.held}
 	holder := t.glance(h, now, 0)
 	h.detail(&holder)
 	holder.Tier = tier
@@ -151,7 +151,7 @@ func (t *Tracer) endSuspicion(s *slot, a *acquire, now int64) {
 func (t *Tracer) findHijacked(used func() int) {
 	before := t.now()
 	count := used()
-	held := slices.DeleteFunc(t.held(), func(h heldSlot) bool { return h.hold.held > before })
+	held := slices.DeleteFunc(t.slots.held(nil), func(h heldSlot) bool { return h.since > before })
 	surplus := len(held) - count
 	if surplus <= 0 {
 		return
@@ -173,9 +173,10 @@ func (t *Tracer) findHijacked(used func() int) {
 // hijack right after they acquire. One that is released after all is cleared (see endSuspicion) and another found in its
 // place.
 func (t *Tracer) guessHijacked(held []heldSlot, surplus int) {
+	byAge(held)
 	for i := len(held) - 1; i >= 0 && surplus > 0; i-- {
 		h := held[i]
-		if h.hold.held > t.sweep.last {
+		if h.since > t.sweep.last {
 			continue
 		}
 		surplus--
