@@ -26,8 +26,8 @@ bench-check: deps-valgrind ## count the hook's instructions and allocations, fai
 	go run ./internal/bench/check $(if $(UPDATE),-update)
 
 .PHONY: faults
-faults: deps-postgres deps-compiler ## inject every fault into a real PostgreSQL and check each diagnosis
-	$(RACE) -count=1 -timeout 20m ./internal/faults/...
+faults: deps-postgres ## break real pools and servers in every known way and check what is said (prints the matrix)
+	cd internal/e2e && go test -count=1 -v -timeout 20m ./faults
 
 # Not a dependency of go.mod: a linter's own dependencies are no business of the library's users.
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
