@@ -29,7 +29,9 @@ func (t *Tracer) TraceRelease(pool *pgxpool.Pool, data pgxpool.TraceReleaseData)
 		t.counters.doomed[reasonIndex(*doomed)].Add(1)
 	}
 	query := min(a.activity.total(now), use)
-	t.counters.queryTime.Add(query)
+	if query != 0 {
+		t.counters.queryTime.Add(query)
+	}
 	if a.site != nil {
 		a.site.released(use, query)
 	}

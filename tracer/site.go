@@ -33,7 +33,9 @@ type site struct {
 func (s *site) released(use, query int64) {
 	s.holds.Add(1)
 	s.useTime.Add(use)
-	s.queryTime.Add(query)
+	if query != 0 {
+		s.queryTime.Add(query)
+	}
 }
 
 // siteTable interns call paths: open addressing over atomic pointers, filled once, never emptied. A path that finds it
