@@ -32,7 +32,7 @@ const (
 	Other      = "_OTHER"             // the conventions' fallback
 )
 
-// Of returns the name of err, or "" for nil. It looks through wrapped errors and allocates nothing for common ones. An error
+// Of returns the name of err, or "" for nil. It looks through wrapped errors. An error
 // that panics when asked, for instance a nil pointer in an interface, is Other.
 func Of(err error) (name string) {
 	if err == nil {

@@ -1,0 +1,117 @@
+package poolstate_test
+
+import (
+	"context"
+	"sync"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"go.uber.org/goleak"
+
+	"github.com/otelpool/pgx/internal/poolstate"
+	"github.com/otelpool/pgx/internal/wire"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func open(t *testing.T) *pgxpool.Pool {
+	t.Helper()
+	srv := wire.NewServer()
+	t.Cleanup(srv.Close)
+	pool, err := pgxpool.NewWithConfig(t.Context(), srv.Config(t, "pool_max_conns=8"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(pool.Close)
+	return pool
+}
+
+// TestAClosedPoolIsToldFromAnOpenOne fails when pgx or puddle rename what this package reads.
+func TestAClosedPoolIsToldFromAnOpenOne(t *testing.T) {
+	pool := open(t)
+	if poolstate.Closed(pool) {
+		t.Error("an open pool is called closed")
+	}
+	pool.Close()
+	if !poolstate.Closed(pool) {
+		t.Error("a closed pool is called open: has puddle renamed its field?")
+	}
+}
+
+// TestMembersAreTheConnectionsThatThePoolOwns fails when pgx or puddle rename what this package reads.
+func TestMembersAreTheConnectionsThatThePoolOwns(t *testing.T) {
+	pool := open(t)
+	check := func(when string, want ...*pgx.Conn) {
+		t.Helper()
+		members, ok := poolstate.Members(pool)
+		if !ok {
+			t.Fatal("not known: has puddle renamed its fields?")
+		}
+		for _, conn := range want {
+			if _, member := members[conn]; !member {
+				t.Errorf("%s: a connection is missing", when)
+			}
+		}
+		if len(members) != len(want) {
+			t.Errorf("%s: %d members, want %d", when, len(members), len(want))
+		}
+	}
+	check("empty")
+	first, err := pool.Acquire(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	second, err := pool.Acquire(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	one, two := first.Conn(), second.Conn()
+	check("both acquired", one, two)
+	first.Release()
+	check("one idle", one, two)
+	second.Hijack()
+	check("one hijacked", one)
+	_ = two.Close(t.Context())
+	pool.Reset()
+	check("reset")
+}
+
+func TestWhatIsNotAPoolIsNotKnown(t *testing.T) {
+	for _, pool := range []*pgxpool.Pool{nil, {}} {
+		if _, ok := poolstate.Members(pool); ok || poolstate.Closed(pool) {
+			t.Errorf("%v is known", pool)
+		}
+	}
+}
+
+// TestReadingDisturbsNobody lets the race detector look.
+func TestReadingDisturbsNobody(t *testing.T) {
+	pool := open(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	var all sync.WaitGroup
+	for i := range 4 {
+		all.Go(func() {
+			for ctx.Err() == nil {
+				conn, err := pool.Acquire(ctx)
+				if err != nil {
+					return
+				}
+				if i == 0 {
+					_ = conn.Conn().Close(ctx)
+				}
+				conn.Release()
+			}
+		})
+	}
+	for range 500 {
+		if members, ok := poolstate.Members(pool); !ok || len(members) > 8 {
+			t.Errorf("%d members, %t", len(members), ok)
+		}
+		if poolstate.Closed(pool) {
+			t.Error("closed")
+		}
+	}
+	cancel()
+	all.Wait()
+}
