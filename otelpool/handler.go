@@ -25,13 +25,19 @@ func (m *Monitor) Handler() http.Handler {
 	return mux
 }
 
-// Source is what the health endpoints read of this pool: the load of one pointer.
+// Source is what the health endpoints read of this pool: the load of one pointer. That of a Monitor that observes nothing
+// has nothing to tell.
 func (m *Monitor) Source() healthcheck.Source {
-	return func() *healthcheck.Snapshot { return m.last.Load().health }
+	return func() *healthcheck.Snapshot {
+		if m.absent() {
+			return nil
+		}
+		return m.last.Load().health
+	}
 }
 
 func (m *Monitor) serveHolders(w http.ResponseWriter, _ *http.Request) {
-	body := map[string]any{"pool": m.name, "holders": m.Holders(), "waiters": m.Waiters()}
+	body := map[string]any{"pool": m.Name(), "holders": m.Holders(), "waiters": m.Waiters()}
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
 	encoder := json.NewEncoder(w)

@@ -16,7 +16,7 @@ import (
 //
 //	go tool pprof -top http://localhost:8080/debug/pool/holders.pb.gz
 func (m *Monitor) WriteHoldersProfile(w io.Writer) error {
-	if err := holdersProfile(m.name, m.Holders(), time.Now()).Write(w); err != nil {
+	if err := holdersProfile(m.Name(), m.Holders(), time.Now()).Write(w); err != nil {
 		return fmt.Errorf("otelpool: write holders profile: %w", err)
 	}
 	return nil
