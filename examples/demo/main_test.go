@@ -36,6 +36,8 @@ func TestNoPasswordIsShown(t *testing.T) {
 }
 
 func TestTheScriptHasEveryFaultNamedRightly(t *testing.T) {
+	defer func(d time.Duration) { actDuration = d }(actDuration)
+	actDuration = 0
 	os.Unsetenv("DATABASE_URL")
 	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "")
 	var out bytes.Buffer
