@@ -23,9 +23,6 @@ const (
 func TestMain(m *testing.M) { pgtest.Main(m) }
 
 func TestPgxpoolsOwnTestsPassWithTheHook(t *testing.T) {
-	if testing.Short() {
-		t.Skip("builds pgx and runs its tests")
-	}
 	repository := strings.TrimSpace(run(t, ".", nil, "go", "list", "-m", "-f", "{{.Dir}}"))
 	original := strings.TrimSpace(run(t, ".", nil, "go", "list", "-m", "-f", "{{.Dir}}", "github.com/jackc/pgx/v5"))
 	workspace := t.TempDir()
