@@ -123,7 +123,7 @@ func (d *dossier) headline() string {
 	switch {
 	case d.held >= d.max:
 		return "pool is exhausted; connections are held by: "
-	case d.held > 0:
+	case d.held > 0 && len(d.sites) > 0:
 		return fmt.Sprintf("acquires timed out; by now %d of %d connections are held, by: ", d.held, d.max)
 	}
 	return "acquires timed out, and by now no connection is held"

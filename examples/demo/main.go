@@ -43,8 +43,9 @@ func main() {
 	defer stop()
 	if *duration > 0 {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, *duration)
+		ctx, cancel = context.WithCancel(ctx) // a deadline would make the last acquires time out
 		defer cancel()
+		time.AfterFunc(*duration, cancel)
 	}
 	if err := run(ctx, os.Stdout, *once); err != nil {
 		fmt.Fprintln(os.Stderr, "demo:", err)
