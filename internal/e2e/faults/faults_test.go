@@ -6,6 +6,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"text/tabwriter"
 	"time"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/otelpool/pgx/healthcheck"
 	"github.com/otelpool/pgx/internal/postgres"
+	"github.com/otelpool/pgx/tracer"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -125,14 +127,41 @@ func TestHealthyWorkloadsRaiseNothing(t *testing.T) {
 				b := open(t, server, dsn, size, w.tweak)
 				defer b.close()
 				end := w.run(b)
-				for start := time.Now(); time.Since(start) < calm; time.Sleep(tick / 2) {
-					if r := b.monitor.Health(); r.Status > healthcheck.Healthy {
-						t.Errorf("%s: %+v", r.Status, r.Findings)
-						break
-					}
-				}
+				b.watch(calm)
 				end()
 			})
+		}
+	}
+}
+
+// TestHealthyWorkloadsTogetherRaiseNothingForTwoMinutes has each of them in a pool of its own, all on one server.
+func TestHealthyWorkloadsTogetherRaiseNothingForTwoMinutes(t *testing.T) {
+	server, dsn := newServer(t)
+	var wg sync.WaitGroup
+	for _, w := range workloads {
+		b := open(t, server, dsn, w.sizes[0], w.tweak)
+		defer b.close()
+		end := w.run(b)
+		wg.Go(func() {
+			b.watch(2 * time.Minute)
+			end()
+		})
+	}
+	wg.Wait()
+}
+
+// watch expects no finding and no suspected leak for so long.
+func (b *bench) watch(d time.Duration) {
+	for start := time.Now(); time.Since(start) < d; time.Sleep(tick / 2) {
+		if r := b.monitor.Health(); r.Status > healthcheck.Healthy {
+			b.t.Errorf("%s: %s: %+v", b.monitor.Name(), r.Status, r.Findings)
+			return
+		}
+		for _, h := range b.monitor.Holders() {
+			if h.Tier >= tracer.TierIdleHeld {
+				b.t.Errorf("%s: suspected of a leak: %+v", b.monitor.Name(), h)
+				return
+			}
 		}
 	}
 }

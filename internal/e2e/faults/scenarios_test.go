@@ -3,7 +3,7 @@ package faults
 import (
 	"context"
 	"database/sql"
-	"strings"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -213,8 +213,11 @@ var workloads = []workload{
 		run: func(b *bench) func() { b.must(b.pool.Ping(b.ctx)); return none }},
 	{name: "bursts", sizes: one, run: func(b *bench) func() {
 		return b.load(1, func(ctx context.Context) {
-			end := b.loadOnce(12, func(ctx context.Context) { _, _ = b.pool.Exec(ctx, "SELECT pg_sleep(0.005)") })
-			end()
+			var burst sync.WaitGroup
+			for range 12 {
+				burst.Go(func() { _, _ = b.pool.Exec(ctx, "SELECT pg_sleep(0.005)") })
+			}
+			burst.Wait()
 			sleep(ctx, 700*time.Millisecond)
 		})
 	}},
@@ -235,9 +238,10 @@ var workloads = []workload{
 		b.must(err)
 		_, err = conn.Exec(b.ctx, "LISTEN news")
 		b.must(err)
-		end := b.loadOnce(1, func(ctx context.Context) { _, _ = conn.Conn().WaitForNotification(ctx); conn.Release() })
 		b.traffic()
-		return end
+		ctx, cancel := context.WithCancel(b.ctx)
+		b.workers.Go(func() { _, _ = conn.Conn().WaitForNotification(ctx); conn.Release() })
+		return cancel
 	}},
 	{name: "rolling Reset", sizes: one, run: func(b *bench) func() {
 		b.traffic()
@@ -250,12 +254,12 @@ var workloads = []workload{
 	{name: "MaxConns 1", sizes: []size{{1, 0}}, run: func(b *bench) func() { b.traffic(); return none }},
 	{name: "long query", sizes: one, run: func(b *bench) func() {
 		b.traffic()
-		return b.loadOnce(1, func(ctx context.Context) { _, _ = b.pool.Exec(ctx, "SELECT pg_sleep(3)") })
+		return b.load(1, func(ctx context.Context) { _, _ = b.pool.Exec(ctx, "SELECT pg_sleep(3)") })
 	}},
 	{name: "long COPY", sizes: one, run: func(b *bench) func() {
 		_, err := b.pool.Exec(b.ctx, "CREATE TABLE IF NOT EXISTS copied (n int)")
 		b.must(err)
-		return b.loadOnce(1, func(ctx context.Context) {
+		return b.load(1, func(ctx context.Context) {
 			n := 0
 			_, _ = b.pool.CopyFrom(ctx, pgx.Identifier{"copied"}, []string{"n"}, pgx.CopyFromFunc(func() ([]any, error) {
 				if n++; n > 30 {
@@ -267,7 +271,7 @@ var workloads = []workload{
 		})
 	}},
 	{name: "busy transaction", sizes: one, run: func(b *bench) func() {
-		return b.loadOnce(1, func(ctx context.Context) {
+		return b.load(1, func(ctx context.Context) {
 			_ = pgx.BeginFunc(ctx, b.pool, func(tx pgx.Tx) error {
 				for range 60 {
 					if _, err := tx.Exec(ctx, "SELECT 1"); err != nil {
@@ -286,22 +290,4 @@ var workloads = []workload{
 		b.traffic()
 		return func() { b.must(mine.Close(context.Background())) }
 	}},
-}
-
-// loadOnce runs n callers once; end waits for them.
-func (b *bench) loadOnce(n int, once func(context.Context)) (end func()) {
-	ctx, cancel := context.WithCancel(b.ctx)
-	done := make(chan struct{}, n)
-	for range n {
-		b.workers.Go(func() { once(ctx); done <- struct{}{} })
-	}
-	return func() {
-		if !strings.Contains(b.t.Name(), "bursts") {
-			cancel()
-		}
-		for range n {
-			<-done
-		}
-		cancel()
-	}
 }
