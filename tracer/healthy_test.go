@@ -86,7 +86,7 @@ var healthy = []workload{
 			for range 100 {
 				var n int
 				_ = pool.QueryRow(ctx, "SELECT 1").Scan(&n)
-				pause(ctx, time.Second)
+				pause(ctx, 10*time.Second)
 			}
 		}
 	}},
@@ -127,6 +127,7 @@ func TestADayOfHealthyWorkTogetherReportsNothing(t *testing.T) {
 		for _, load := range healthy {
 			all.Go(func() { load.work(t, ctx, w.pool) })
 		}
+		w.every = 7 * time.Second
 		last := w.pass(24 * time.Hour)
 		if last.Counters.Hijacked != 1 {
 			t.Errorf("%d hijacked, want 1", last.Counters.Hijacked)

@@ -23,7 +23,8 @@ type watch struct {
 	t      *testing.T
 	pool   *pgxpool.Pool
 	hook   *tracer.Tracer
-	srv    *wire.Server // nil on a real server
+	srv    *wire.Server  // nil on a real server
+	every  time.Duration // between sweeps; 0 is a second
 	events []tracer.Event
 }
 
@@ -86,10 +87,10 @@ func (w *watch) sweep() tracer.Snapshot {
 	return snap
 }
 
-// pass lets fake time pass, sweeping every second.
+// pass lets fake time pass, and sweeps.
 func (w *watch) pass(d time.Duration) (last tracer.Snapshot) {
 	for end := time.Now().Add(d); time.Now().Before(end); {
-		time.Sleep(time.Second)
+		time.Sleep(max(w.every, time.Second))
 		last = w.sweep()
 	}
 	return last

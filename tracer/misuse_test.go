@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
 	"slices"
 	"sync"
 	"testing"
@@ -246,7 +247,7 @@ func TestPrintingTheContextOfAnAcquireReadsNothingThatOthersWrite(t *testing.T) 
 }
 
 func TestDepthsOutOfRangeAreBroughtIntoIt(t *testing.T) {
-	for _, depth := range []int{-1000, -1, 0, 1, tracer.MaxStackDepth, tracer.MaxStackDepth + 1, 1 << 40} {
+	for _, depth := range []int{-1000, -1, 0, 1, tracer.MaxStackDepth, tracer.MaxStackDepth + 1, math.MaxInt} {
 		onWire(t, "", tracer.Options{StackDepth: depth}, nil, func(t *testing.T, w *watch) {
 			conn := w.acquire(t.Context())
 			if got := len(w.hook.Holders()[0].Stack); (got > 0) != (depth > 0) {

@@ -187,7 +187,7 @@ func TestCountsReconcileAfterThousandsOfRandomOperations(t *testing.T) {
 	}
 	t.Logf("OTELPOOL_SEED=%d", seed)
 	const workers = 16
-	each := 150
+	each := 100
 	if testing.Short() {
 		each = 50
 	}
