@@ -218,8 +218,13 @@ func TestTheServerIsAProcessGroupOfItsOwn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, pid := range slices.Concat([]int{server.postmaster.pid, server.watchdog.shell.pid}, children) {
-		if group := groupOf(t, pid); group == groupOf(t, os.Getpid()) {
+	ours, _ := groupOf(t, os.Getpid())
+	lasting := []int{server.postmaster.pid, server.watchdog.shell.pid}
+	for _, pid := range slices.Concat(lasting, children) {
+		switch group, alive := groupOf(t, pid); {
+		case !alive && slices.Contains(lasting, pid):
+			t.Errorf("process %d is gone", pid)
+		case alive && group == ours: // a session that was listed may have ended since
 			t.Errorf("process %d is in our own group %d, and Ctrl-C would reach it", pid, group)
 		}
 	}

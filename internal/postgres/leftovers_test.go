@@ -165,11 +165,11 @@ func sharedMemoryID(t *testing.T, server *Server) string {
 	return ""
 }
 
-func groupOf(t *testing.T, pid int) int {
+func groupOf(t *testing.T, pid int) (group int, alive bool) {
 	t.Helper()
 	group, err := syscall.Getpgid(pid)
-	if err != nil {
+	if err != nil && !errors.Is(err, syscall.ESRCH) {
 		t.Fatal(err)
 	}
-	return group
+	return group, err == nil
 }
