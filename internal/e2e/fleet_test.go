@@ -1,8 +1,10 @@
 package e2e
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
+	"net"
 	"strings"
 	"testing"
 
@@ -16,12 +18,13 @@ func TestAnAgentDeliversToItsGatewayWhatItTookWhileTheGatewayWasAway(t *testing.
 		Files:    []string{"gateway.yaml"},
 		Overlays: []string{collector.FilesOnly},
 	})
+	host, port, err := net.SplitHostPort(strings.TrimPrefix(gateway.OTLPEndpoint(), "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
 	agent := collector.RunWith(t, collector.Config{
 		Files: []string{"agent.yaml"},
-		Env: map[string]string{
-			"GATEWAY_ENDPOINT": strings.TrimPrefix(gateway.OTLPEndpoint(), "http://"),
-			"GATEWAY_INSECURE": "true",
-		},
+		Env:   map[string]string{"GATEWAY_HOST": host, "GATEWAY_PORT": port, "GATEWAY_INSECURE": "true"},
 	})
 	if err := gateway.Kill(); err != nil {
 		t.Fatal(err)
@@ -56,6 +59,69 @@ func TestAnAgentDeliversToItsGatewayWhatItTookWhileTheGatewayWasAway(t *testing.
 		}
 		if got := logs[0].EventName(); got != "pool.exhausted" {
 			return fmt.Errorf("event name %q, want pool.exhausted", got)
+		}
+		return nil
+	})
+}
+
+// TestAllSpansOfATraceReachOneGateway sends the spans of many traces one by one, each in an export of its own. Two gateways on
+// one machine differ by their ports, which DNS does not tell: they are listed. The rest of agent.yaml is what users get.
+func TestAllSpansOfATraceReachOneGateway(t *testing.T) {
+	gateways := make([]*collector.Collector, 2)
+	var listed []string
+	for i := range gateways {
+		gateways[i] = collector.RunWith(t, collector.Config{Files: []string{"gateway.yaml"}, Overlays: []string{collector.FilesOnly}})
+		listed = append(listed, strings.TrimPrefix(gateways[i].OTLPEndpoint(), "http://"))
+	}
+	agent := collector.RunWith(t, collector.Config{
+		Files: []string{"agent.yaml"},
+		Overlays: []string{fmt.Sprintf("exporters: {loadbalancing/gateway: {resolver: {dns: null, static: {hostnames: [%s]}}}}",
+			strings.Join(listed, ", "))},
+		Env: map[string]string{"GATEWAY_INSECURE": "true"},
+	})
+
+	const traces, spans = 40, 5
+	p := newProviders(t, agent.OTLPEndpoint())
+	tracer := p.tracer.Tracer("example.com/shop")
+	contexts := make([]context.Context, traces)
+	for n := range spans {
+		for i := range contexts {
+			if n == 0 {
+				contexts[i] = t.Context()
+			}
+			ctx, span := tracer.Start(contexts[i], "checkout")
+			span.End()
+			contexts[i] = ctx
+		}
+		p.flush(t)
+	}
+	awaitAll(t, func() error {
+		of := make(map[string]map[int]int) // spans by trace and gateway
+		total := make([]int, len(gateways))
+		for g, gateway := range gateways {
+			arrived, err := gateway.Spans()
+			if err != nil {
+				return err
+			}
+			for _, s := range arrived {
+				id := s.TraceID().String()
+				if of[id] == nil {
+					of[id] = make(map[int]int)
+				}
+				of[id][g]++
+				total[g]++
+			}
+		}
+		if total[0]+total[1] != traces*spans {
+			return fmt.Errorf("%v spans arrived, want %d in all", total, traces*spans)
+		}
+		if total[0] == 0 || total[1] == 0 {
+			return fmt.Errorf("%v spans arrived: nothing was balanced", total)
+		}
+		for id, by := range of {
+			if len(by) != 1 {
+				t.Errorf("trace %s is split: %v", id, by)
+			}
 		}
 		return nil
 	})

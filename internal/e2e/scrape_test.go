@@ -81,7 +81,7 @@ func TestAnExemplarLeadsFromPrometheusToTheTrace(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		if len(got) == 0 || got[0]["trace_id"] != want {
+		if len(got) == 0 || got[0].Labels["trace_id"] != want {
 			return fmt.Errorf("exemplars = %v, want one with trace_id %s", got, want)
 		}
 		return nil

@@ -38,6 +38,9 @@ type Config struct {
 	RuleFiles []string
 	// Interval is how often it scrapes and evaluates the rules; zero means every second.
 	Interval time.Duration
+	// File is a prometheus.yml to use instead of one made from the above, with the replacements in Replace: old, new, ….
+	File    string
+	Replace []string
 }
 
 // Server is a running Prometheus.
@@ -71,6 +74,14 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 // writeConfig writes prometheus.yml. The job and instance of what the Collector exposes are the application's own, and
 // honor_labels keeps them.
 func writeConfig(cfg Config) error {
+	if cfg.File != "" {
+		text, err := os.ReadFile(cfg.File)
+		if err != nil {
+			return err
+		}
+		replaced := strings.NewReplacer(cfg.Replace...).Replace(string(text))
+		return os.WriteFile(filepath.Join(cfg.Dir, "prometheus.yml"), []byte(replaced), 0o644)
+	}
 	interval := cfg.Interval
 	if interval == 0 {
 		interval = time.Second

@@ -45,13 +45,17 @@ func (s *Server) Alerts(ctx context.Context) ([]Alert, error) {
 	return answer.Alerts, nil
 }
 
+// Exemplar is a measurement that stands for its bucket.
+type Exemplar struct {
+	Labels model.LabelSet    `json:"labels"`
+	Value  model.SampleValue `json:"value"`
+}
+
 // Exemplars returns the exemplars that a query's series got in the last hour.
-func (s *Server) Exemplars(ctx context.Context, promql string) ([]model.LabelSet, error) {
+func (s *Server) Exemplars(ctx context.Context, promql string) ([]Exemplar, error) {
 	now := time.Now()
 	var series []struct {
-		Exemplars []struct {
-			Labels model.LabelSet `json:"labels"`
-		} `json:"exemplars"`
+		Exemplars []Exemplar `json:"exemplars"`
 	}
 	err := s.api(ctx, "/api/v1/query_exemplars", url.Values{
 		"query": {promql},
@@ -61,13 +65,11 @@ func (s *Server) Exemplars(ctx context.Context, promql string) ([]model.LabelSet
 	if err != nil {
 		return nil, fmt.Errorf("query the exemplars of %q: %w", promql, err)
 	}
-	var labels []model.LabelSet
+	var all []Exemplar
 	for _, one := range series {
-		for _, exemplar := range one.Exemplars {
-			labels = append(labels, exemplar.Labels)
-		}
+		all = append(all, one.Exemplars...)
 	}
-	return labels, nil
+	return all, nil
 }
 
 // api calls the HTTP API and decodes the data of its answer.
