@@ -59,7 +59,11 @@ func run(ctx context.Context, out io.Writer, once bool) (err error) {
 	if err != nil {
 		return fmt.Errorf("set telemetry up: %w", err)
 	}
-	defer func() { err = errors.Join(err, finish("send the last telemetry", sdk.Shutdown)) }()
+	defer func() {
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		sdk.Shutdown(ctx)
+	}()
 
 	dsn, server, err := database(ctx, out)
 	if err != nil {
@@ -89,7 +93,7 @@ func run(ctx context.Context, out io.Writer, once bool) (err error) {
 
 	shop := newShop(pool, otel.Tracer("github.com/otelpool/pgx/examples/demo"))
 	if err := shop.open(ctx); err != nil {
-		return errors.Join(notIfDone(ctx, err), finish("close the pool", monitor.Shutdown))
+		return errors.Join(notIfDone(ctx, err), drain(monitor))
 	}
 	working, goHome := context.WithCancel(ctx)
 	defer goHome()
@@ -102,7 +106,7 @@ func run(ctx context.Context, out io.Writer, once bool) (err error) {
 	goHome()
 	closed()
 	screen.summary(monitor)
-	return errors.Join(err, finish("close the pool", monitor.Shutdown))
+	return errors.Join(err, drain(monitor))
 }
 
 // handlers are where log records go: to the terminal from WARN on, unless the script's timeline says the same, and to the
@@ -117,12 +121,14 @@ func handlers(sdk *otlp.SDK, screen *screen, once bool) (all []slog.Handler) {
 	return all
 }
 
-// finish gives what ends the demo ten seconds.
-func finish(what string, stop func(context.Context) error) error {
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+// patience is how long what ends the demo may take.
+const patience = 10 * time.Second
+
+func drain(m *otelpool.Monitor) error {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	if err := stop(ctx); err != nil {
-		return fmt.Errorf("%s: %w", what, err)
+	if err := m.Shutdown(ctx); err != nil {
+		return fmt.Errorf("close the pool: %w", err)
 	}
 	return nil
 }

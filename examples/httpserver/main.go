@@ -5,6 +5,8 @@
 //	curl localhost:8081/debug/pool/holders
 //	go tool pprof -top http://localhost:8081/debug/pool/holders.pb.gz
 //
+// With OTEL_EXPORTER_OTLP_ENDPOINT it sends metrics, traces and logs there; a collector that is away is warned of, and that is all.
+//
 // On SIGTERM it stops in order: readiness ends, requests are finished, the pool is drained, and if somebody keeps a connection
 // the last log line says who and where.
 package main
@@ -15,6 +17,7 @@ import (
 	"flag"
 	"fmt"
 	"log"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -24,6 +27,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/otelpool/pgx/examples/internal/otlp"
 	"github.com/otelpool/pgx/otelpool"
 )
 
@@ -40,7 +44,12 @@ func main() {
 
 // serve runs both servers until ctx is done. ready, if not nil, is told the addresses once they listen.
 func serve(ctx context.Context, dsn, apiAddr, adminAddr string, ready func(api, admin string)) error {
-	pool, monitor, err := otelpool.Open(ctx, dsn, otelpool.WithEnv())
+	sdk, err := otlp.Setup(ctx, "httpserver")
+	if err != nil {
+		return err
+	}
+	defer flush(sdk)
+	pool, monitor, err := otelpool.Open(ctx, dsn, otelpool.WithLogger(logger(sdk)), otelpool.WithQuerySpans(), otelpool.WithEnv())
 	if err != nil {
 		return err
 	}
@@ -57,11 +66,29 @@ func serve(ctx context.Context, dsn, apiAddr, adminAddr string, ready func(api, 
 	return errors.Join(api.stop(), drain(monitor), admin.stop())
 }
 
-// drain closes the pool, or says within ten seconds who keeps it from closing.
+// patience is how long each step of stopping may take.
+const patience = 10 * time.Second
+
+// drain closes the pool, or says who keeps it from closing.
 func drain(m *otelpool.Monitor) error {
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	return m.Shutdown(ctx)
+}
+
+// logger writes to standard error and, where there is a collector, to that as well: it may be away when it matters.
+func logger(sdk *otlp.SDK) *slog.Logger {
+	if sdk.Logger == nil {
+		return slog.Default()
+	}
+	return slog.New(slog.NewMultiHandler(slog.Default().Handler(), sdk.Logger.Handler()))
+}
+
+// flush sends the last telemetry.
+func flush(sdk *otlp.SDK) {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	sdk.Shutdown(ctx)
 }
 
 func routes(pool *pgxpool.Pool) http.Handler {
@@ -99,12 +126,12 @@ func listen(addr string, handler http.Handler) (*server, error) {
 	return s, nil
 }
 
-// stop lets requests finish for ten seconds. Stopping a server that never listened is no error.
+// stop lets requests finish. Stopping a server that never listened is no error.
 func (s *server) stop() error {
 	if s == nil {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	err := s.http.Shutdown(ctx)
 	if served := <-s.done; !errors.Is(served, http.ErrServerClosed) {

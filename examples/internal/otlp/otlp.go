@@ -29,7 +29,8 @@ type SDK struct {
 }
 
 // Setup installs global providers for a service of the given name. Metrics are exported every 5 s, unless
-// OTEL_METRIC_EXPORT_INTERVAL says otherwise. Without an endpoint it installs nothing.
+// OTEL_METRIC_EXPORT_INTERVAL says otherwise. What cannot be delivered is warned of on slog's default logger, once a minute.
+// Without an endpoint it installs nothing.
 func Setup(ctx context.Context, service string) (*SDK, error) {
 	endpoint := os.Getenv("OTEL_EXPORTER_OTLP_ENDPOINT")
 	if endpoint == "" {
@@ -49,6 +50,7 @@ func Setup(ctx context.Context, service string) (*SDK, error) {
 	mp := sdkmetric.NewMeterProvider(sdkmetric.WithResource(res), sdkmetric.WithReader(reader(metrics)))
 	tp := sdktrace.NewTracerProvider(sdktrace.WithResource(res), sdktrace.WithBatcher(spans))
 	lp := sdklog.NewLoggerProvider(sdklog.WithResource(res), sdklog.WithProcessor(sdklog.NewBatchProcessor(logs)))
+	otel.SetErrorHandler(newErrorHandler(slog.Default()))
 	otel.SetMeterProvider(mp)
 	otel.SetTracerProvider(tp)
 	return &SDK{
@@ -65,11 +67,12 @@ func reader(exporter sdkmetric.Exporter) sdkmetric.Reader {
 	return sdkmetric.NewPeriodicReader(exporter, sdkmetric.WithInterval(5*time.Second))
 }
 
-// Shutdown sends what is left, within ctx.
-func (s *SDK) Shutdown(ctx context.Context) error {
-	var errs []error
+// Shutdown sends what is left, within ctx. What cannot be sent is warned of and is no error: no program should fail for its
+// telemetry.
+func (s *SDK) Shutdown(ctx context.Context) {
 	for _, stop := range s.stop {
-		errs = append(errs, stop(ctx))
+		if err := stop(ctx); err != nil {
+			otel.Handle(err)
+		}
 	}
-	return errors.Join(errs...)
 }

@@ -52,6 +52,9 @@ func Start(spec Spec) (*Process, error) {
 	return p, nil
 }
 
+// PID is the program's process ID.
+func (p *Process) PID() int { return p.cmd.Process.Pid }
+
 // Done is closed when the program has ended, for whatever reason.
 func (p *Process) Done() <-chan struct{} { return p.done }
 
