@@ -62,6 +62,7 @@ deps-compiler:
 
 deps-e2e:
 	@sh internal/scripts/deps.sh prometheus
+	@sh internal/scripts/deps.sh node
 
 deps-valgrind:
 	@sh internal/scripts/deps.sh valgrind

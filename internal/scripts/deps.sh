@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes sure that a tool the tests need is there: deps.sh postgres|compiler|prometheus|valgrind …
+# Makes sure that a tool the tests need is there: deps.sh postgres|compiler|prometheus|node|valgrind …
 #
 # On Debian and Ubuntu it installs the distribution's package, as root or by a sudo that asks for no password. Elsewhere it
 # says in one line what to install, and fails. It never asks a question, and starts no service.
@@ -28,6 +28,14 @@ have_compiler() {
 
 have_prometheus() {
     command -v prometheus >/dev/null && command -v promtool >/dev/null
+}
+
+have_node() {
+    command -v node >/dev/null
+}
+
+have_npm() {
+    command -v npm >/dev/null
 }
 
 have_valgrind() {
@@ -115,6 +123,12 @@ for tool in "$@"; do
     prometheus)
         need prometheus "Prometheus is not installed: apt-get install prometheus (Debian, Ubuntu),\
  brew install prometheus (macOS), or https://prometheus.io/download/" prometheus
+        ;;
+    node)
+        advice="Node.js or npm is not installed: apt-get install nodejs npm (Debian, Ubuntu), dnf install nodejs npm (Fedora),\
+ apk add nodejs npm (Alpine), brew install node (macOS)"
+        need node "$advice" nodejs
+        need npm "$advice" npm # not with Debian's Node.js, but with that of others, which conflict with Debian's npm
         ;;
     valgrind)
         need valgrind "valgrind is not installed: apt-get install valgrind (Debian, Ubuntu), dnf install valgrind\
