@@ -60,22 +60,35 @@ func diagnoseConnecting(f *facts, v *verdict) []suspect {
 		weight = 100
 	case v.symptoms&connectFailing != 0:
 		weight = 80
+	case v.symptoms&waits != 0 && !r.failing() && r.hushed(f):
+		return []suspect{f.noAnswer(97)}
 	case v.symptoms&connectionLost != 0 && f.within(r.failedAt, f.p.ErrorWindow):
 		weight = 55
 	default:
 		return nil
 	}
 	if !r.failing() && v.symptoms&cannotServe != 0 {
-		why := remedies[errtype.Timeout]
-		evidence := []string{fmt.Sprintf("connects have been in flight for %s and none has ended", short(r.hanging))}
-		if r.silent > 0 {
-			evidence = append(evidence, fmt.Sprintf("nothing came back from the server for %s", short(r.silent)))
-		}
-		return []suspect{suspicion(weight, CauseUnreachable, why.summary, evidence, why.advice)}
+		return []suspect{f.noAnswer(weight)}
 	}
 	cause := f.connectCause()
 	why := remedyFor(cause, r.errorType)
 	return []suspect{suspicion(weight, cause, why.summary, f.connectEvidence(), why.advice)}
+}
+
+// noAnswer finds that the server does not even refuse.
+func (f *facts) noAnswer(weight float64) suspect {
+	r, why := &f.reach, remedies[errtype.Timeout]
+	var evidence []string
+	if r.hanging > 0 {
+		evidence = append(evidence, fmt.Sprintf("connects have been in flight for %s and none has ended", short(r.hanging)))
+	}
+	if r.silent > 0 {
+		evidence = append(evidence, fmt.Sprintf("nothing came back from the server for %s", short(r.silent)))
+	}
+	if t := &f.s.Traffic; t.Waiting > 0 && !f.contended() {
+		evidence = append(evidence, count(t.Waiting, "request")+" waiting for it, though the pool is not full")
+	}
+	return suspicion(weight, CauseUnreachable, why.summary, evidence, why.advice)
 }
 
 // connectCause classifies the last failure. One SQLSTATE serves the server that starts and the one that stops; its text
@@ -192,7 +205,7 @@ func diagnoseSlowConnect(f *facts, v *verdict) []suspect {
 	if v.symptoms&waits == 0 || v.symptoms&cannotServe != 0 {
 		return nil
 	}
-	each := mean(f.recent.connectTime, f.recent.opened)
+	each := max(mean(f.last.connectTime, f.last.opened), mean(f.recent.connectTime, f.recent.opened))
 	connecting := f.s.Connect.InFlight > 0 && f.reach.hanging > 0
 	if !connecting && each < max(f.peak(), f.p.PeakWait)/2 {
 		return nil

@@ -46,9 +46,32 @@ func diagnoseSlowDatabase(f *facts, v *verdict) []suspect {
 	if f.lockWaits() == nil && f.s.Server == nil {
 		evidence = append(evidence, "the server was not asked whether they wait for locks")
 	}
-	return []suspect{suspicion(40+50*share, CauseSlowDatabase, "Queries are slow, so connections come back late.",
-		f.withSites(evidence, querying),
-		"Find the slow statements (pg_stat_statements, EXPLAIN) and what the server lacks; a larger pool would slow it further.")}
+	summary, advice := "Queries are slow, so connections come back late.",
+		"Find the slow statements (pg_stat_statements, EXPLAIN) and what the server lacks; a larger pool would slow it further."
+	if n := f.underWay(); 2*n > f.census.count[querying] {
+		evidence = append(evidence, fmt.Sprintf("for %d of them the server has nothing to do", n))
+		summary, advice = "Answers are slow to come, though the server is done: the time is lost on the way.",
+			"Compare the time of SELECT 1 from here and on the server; look at the network and at what lies between: proxies, poolers, distance."
+	}
+	return []suspect{suspicion(40+50*share, CauseSlowDatabase, summary, f.withSites(evidence, querying), advice)}
+}
+
+// underWay counts the holders that wait for an answer although the server, when it was asked, waited for their next query.
+func (f *facts) underWay() (n int) {
+	if f.s.Server == nil || !f.within(f.s.Server.At, viewLife) {
+		return 0
+	}
+	idle := make(map[uint32]bool)
+	for i := range f.s.Server.Backends {
+		b := &f.s.Server.Backends[i]
+		idle[b.PID] = b.State == "idle" || b.State == "idle in transaction"
+	}
+	for i, h := range f.s.Holders {
+		if f.census.of[i] == querying && idle[h.PID] {
+			n++
+		}
+	}
+	return n
 }
 
 // diagnoseUndersized is left when connections are used well and quickly, and are still not enough.

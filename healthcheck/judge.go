@@ -27,6 +27,7 @@ type Judge struct {
 	history []Change  // replaced, never changed: reports share it
 	sizing  Sizing
 	usage   float64
+	verdict Status
 }
 
 // NewJudge returns the judge of the named pool, in state [Initializing]. It fails if the policy does not validate.
@@ -51,7 +52,7 @@ func (j *Judge) Judge(s Sample) *Report {
 	j.hysteresis.observe(&v, s.At)
 	j.explain(f, &v)
 	j.started = j.started || f.known()
-	j.sizing, j.usage = size(f), usage(f.s)
+	j.sizing, j.usage, j.verdict = size(f), usage(f.s), v.tier
 	j.apply(j.hysteresis.event(&j.policy, j.state, j.since, &v, s.At), s.At)
 	if v.tier == Healthy && j.state == StateHealthy {
 		j.normal.learn(f.last, j.policy.SlowQuery)
@@ -66,7 +67,7 @@ func (j *Judge) ShuttingDown(at time.Time) *Report { return j.end(shutdown, at) 
 func (j *Judge) Terminated(at time.Time) *Report { return j.end(terminate, at) }
 
 func (j *Judge) end(e event, at time.Time) *Report {
-	j.why, j.recent = nil, nil
+	j.why, j.recent, j.verdict = nil, nil, Unknown
 	j.apply(e, at)
 	return j.report(at)
 }
@@ -114,7 +115,7 @@ func (j *Judge) apply(e event, at time.Time) {
 
 func (j *Judge) report(at time.Time) *Report {
 	r := &Report{
-		Pool: j.pool, State: j.state, Status: j.state.Status(), Since: j.since, At: at,
+		Pool: j.pool, State: j.state, Status: j.state.Status(), Verdict: j.verdict, Since: j.since, At: at,
 		Flaps: j.flaps(at), Advice: j.sizing, History: j.history,
 		Started: j.started, Usage: j.usage, UsageHigh: j.usage >= j.policy.UsageWarning,
 	}

@@ -10,6 +10,9 @@ import (
 // is known at once; silence has to be waited for.
 const blackHole = 5 * time.Second
 
+// hush is how long nothing comes back until silence is suspected to be more than slowness.
+const hush = 500 * time.Millisecond
+
 // reach is what the samples say about getting through to the server.
 type reach struct {
 	usable int       // connections that exist
@@ -69,6 +72,16 @@ func (r *reach) gone() bool {
 	return r.hanging >= blackHole && (r.usable == 0 || r.silent >= blackHole)
 }
 
+// hushed says that the server, which used to answer connects quickly, has said nothing for a while, and that somebody who
+// does not wait for a holder waits for it: the probe, a connect, or an acquire although the pool is not full.
+func (r *reach) hushed(f *facts) bool {
+	usual := f.s.Connect.LastTime
+	if r.proof.IsZero() || f.late() || r.silent < max(hush, 8*usual) {
+		return false
+	}
+	return r.hanging >= max(hush, 8*usual) || !f.contended() && f.s.Traffic.Waiting > 0 && f.s.Traffic.OldestWait >= hush
+}
+
 func latest(a, b time.Time) time.Time {
 	if b.After(a) {
 		return b
@@ -126,7 +139,7 @@ func silentFor(f *facts) time.Duration {
 			return 0 // it was answered, and thinks
 		}
 	}
-	return f.lasting(asked, func(d delta) bool { return d.releases == 0 && d.ok == 0 && d.queryTime == 0 && d.opened == 0 })
+	return f.lasting(asked, func(d delta) bool { return d.releases <= d.cut && d.opened == 0 })
 }
 
 // lasting is for how long each sample was in some state, and nothing disturbed it in between.

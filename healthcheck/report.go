@@ -98,6 +98,7 @@ type Report struct {
 	Pool     string
 	State    State
 	Status   Status
+	Verdict  Status    // of the newest sample alone; Status follows if the next ones agree, see [Policy]
 	Since    time.Time // when this state was entered
 	At       time.Time // when this judgement was made
 	Findings []Finding

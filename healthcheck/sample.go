@@ -45,6 +45,7 @@ type Traffic struct {
 	Canceled int64 // acquires whose context was cancelled: the caller's choice, no fault of the pool
 	Errors   int64 // acquires that failed for any other reason: connecting failed, a hook refused, the pool was closed
 	Releases int64
+	Cut      int64 // of these, the ones whose connection came back closed or in the middle of a query: no answer was awaited
 
 	Waiting    int           // acquires in flight now
 	OldestWait time.Duration // age of the oldest of them

@@ -78,7 +78,7 @@ func clean(s *Sample) {
 		*n = max(*n, 0)
 	}
 	for _, n := range []*int64{
-		&t.OK, &t.Timeouts, &t.Canceled, &t.Errors, &t.Releases, &t.Ended, &c.Opened, &c.Closed, &c.Failures, &c.Lost,
+		&t.OK, &t.Timeouts, &t.Canceled, &t.Errors, &t.Releases, &t.Cut, &t.Ended, &c.Opened, &c.Closed, &c.Failures, &c.Lost,
 		&c.ReadOnly,
 	} {
 		*n = max(*n, 0)
@@ -97,7 +97,8 @@ func clean(s *Sample) {
 // delta is what happened between two samples. Counters that went backwards count as nothing.
 type delta struct {
 	span                                       time.Duration
-	ok, timeouts, canceled, errors, releases   int64
+	ok, timeouts, canceled, errors             int64
+	releases, cut                              int64
 	opened, failures, lost                     int64
 	waitTime, holdTime, queryTime, connectTime time.Duration
 	waiting                                    int // more of them than before
@@ -110,7 +111,7 @@ func between(a, b *Sample) delta {
 	return delta{
 		span: d(0, b.At.Sub(a.At)),
 		ok:   n(t.OK, u.OK), timeouts: n(t.Timeouts, u.Timeouts), canceled: n(t.Canceled, u.Canceled),
-		errors: n(t.Errors, u.Errors), releases: n(t.Releases, u.Releases),
+		errors: n(t.Errors, u.Errors), releases: n(t.Releases, u.Releases), cut: n(t.Cut, u.Cut),
 		opened: n(c.Opened, e.Opened), failures: n(c.Failures, e.Failures), lost: n(c.Lost, e.Lost),
 		waitTime: d(t.WaitTime, u.WaitTime), holdTime: d(t.HoldTime, u.HoldTime),
 		queryTime: d(t.QueryTime, u.QueryTime), connectTime: d(c.ConnectTime, e.ConnectTime),

@@ -48,7 +48,7 @@
 // # What it never does to its host
 //
 // The hook takes no lock on the path of an acquire or a release, allocates once, starts no goroutine, and changes no error.
-// A [Monitor] has one goroutine; a second one and a connection of its own exist only while the pool is not healthy, and
+// A [Monitor] has one goroutine; a second one and a connection of its own exist only while the pool is not well, and
 // [WithServerProbe] turns them off. No password, no query argument and, unless [WithSQLText] asks for it, no statement
 // leaves through any outlet.
 package otelpool

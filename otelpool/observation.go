@@ -124,6 +124,11 @@ func traffic(snap *tracer.Snapshot) healthcheck.Traffic {
 		MinWait: snap.MinWait, PeakWait: snap.PeakWait, Ended: snap.Ended,
 		LastError: f.Text, LastErrorType: f.Type, LastErrorAt: f.At,
 	}
+	for i, reason := range tracer.Reasons {
+		if reason == tracer.ReasonBroken || reason == tracer.ReasonBusy {
+			t.Cut += c.Doomed[i]
+		}
+	}
 	if len(snap.Waiters) > 0 {
 		t.OldestWait = snap.Waiters[0].Age
 	}

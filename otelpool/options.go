@@ -87,8 +87,8 @@ func WithStackDepth(frames int) Option {
 	return func(c *config) { c.stackDepth = frames }
 }
 
-// WithServerProbe turns the connection of our own on or off that, only while the pool is not healthy, tries whether the
-// server is back and asks it what it is doing for us. The default is on.
+// WithServerProbe turns the connection of our own on or off that tries whether the server is back and asks it what it is doing
+// for us. It exists only while the pool is not healthy, or full and about to be called so. The default is on.
 func WithServerProbe(on bool) Option {
 	return func(c *config) { c.serverProbe = on }
 }

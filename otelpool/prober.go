@@ -16,8 +16,8 @@ import (
 )
 
 // prober owns the one connection that otelpool itself may have to the server: outside the pool, at most one, and only while
-// the pool is not healthy. In an outage it tries whether the server is back; once connected it asks what the server is
-// doing for our connections. A pool that nobody has asked for a connection yet gets its first evidence from it.
+// the pool is not healthy, or is full and about to be called so. In an outage it tries whether the server is back; once
+// connected it asks what the server is doing for our connections. A pool that nobody has asked for a connection yet gets its first evidence from it.
 type prober struct {
 	monitor *Monitor
 	on      bool
@@ -84,7 +84,7 @@ func (p *prober) state() probeState {
 func (p *prober) react(r *healthcheck.Report) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	unwell := r.Status == healthcheck.Degraded || r.Status == healthcheck.Unhealthy || p.unasked(r)
+	unwell := r.Status == healthcheck.Degraded || r.Status == healthcheck.Unhealthy || doubtful(r) || p.unasked(r)
 	lost := r.Status == healthcheck.Unhealthy && len(r.Findings) > 0 && slices.Contains(outageCauses, r.Findings[0].Cause)
 	switch {
 	case lost && p.now.since.IsZero():
@@ -101,6 +101,10 @@ func (p *prober) react(r *healthcheck.Report) {
 		p.beginSession()
 	}
 }
+
+// doubtful says that the pool will be called unwell if the next sample is like this one, and that its holders are to blame:
+// whether they wait for locks, or for a server that is gone, only asking it can tell, and the first finding shall be right.
+func doubtful(r *healthcheck.Report) bool { return r.Verdict > healthcheck.Healthy && r.Usage >= 1 }
 
 // unasked says that the pool is lazy: it has connected to nothing because nobody wanted anything. Those who wait for it to
 // be ready before they send it work would wait for ever.

@@ -66,17 +66,24 @@ func (t *Tracer) connectFailed(now int64, err error) {
 	t.faults.countConnect(kind)
 }
 
-// WrapBeforeConnect returns next with its failures noted: pgxpool fires no connect event for them. A nil next stays nil.
+// WrapBeforeConnect returns next with its failures noted, for which pgxpool fires no connect event, and with its time counted
+// as part of the connect, which the pool waits for alike. A nil next stays nil.
 func (t *Tracer) WrapBeforeConnect(next func(context.Context, *pgx.ConnConfig) error) func(context.Context, *pgx.ConnConfig) error {
 	if next == nil {
 		return nil
 	}
 	return func(ctx context.Context, config *pgx.ConnConfig) error {
+		start := t.now()
+		t.counters.connecting.Add(1)
+		defer t.counters.connecting.Add(-1)
 		err := next(ctx, config)
+		now := t.now()
 		if err != nil {
-			t.connectFailed(t.now(), err)
+			t.connectFailed(now, err)
+			return err
 		}
-		return err
+		t.counters.createTime.Add(now - start)
+		return nil
 	}
 }
 

@@ -73,7 +73,7 @@ type Counters struct {
 	MaxHeld                      int64         // most connections held at once
 
 	Opened, Connecting int64
-	CreateTime         time.Duration // total of successful connects
+	CreateTime         time.Duration // total of successful connects, and of the BeforeConnect hooks ahead of them
 	LastCreate         time.Duration
 	LastOpenedAt       time.Time
 	Closed             [len(Reasons)]int64 // by reason, in the order of Reasons

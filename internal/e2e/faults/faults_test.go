@@ -1,29 +1,33 @@
 package faults
 
 import (
+	"flag"
 	"fmt"
-	"maps"
 	"os"
 	"slices"
-	"strings"
-	"sync"
 	"testing"
-	"text/tabwriter"
 	"time"
 
 	"go.uber.org/goleak"
 
 	"github.com/otelpool/pgx/healthcheck"
 	"github.com/otelpool/pgx/internal/postgres"
-	"github.com/otelpool/pgx/tracer"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// TestMain lets more run at once than there are processors: most of the time a scenario waits.
+func TestMain(m *testing.M) {
+	flag.Parse()
+	if err := flag.Set("test.parallel", "12"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(2)
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // newServer is a server with a role and a database that may be broken.
-func newServer(t *testing.T) (*postgres.Server, string) {
+func newServer(t *testing.T, opts ...postgres.Option) *postgres.Server {
 	t.Helper()
-	server, err := postgres.Start(t.Context())
+	server, err := postgres.Start(t.Context(), opts...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -32,166 +36,102 @@ func newServer(t *testing.T) (*postgres.Server, string) {
 			t.Error(err)
 		}
 	})
-	for _, sql := range []string{"CREATE ROLE app LOGIN PASSWORD 'app'", "CREATE DATABASE faults OWNER app",
-		"GRANT CREATE ON SCHEMA public TO app"} {
+	for _, sql := range []string{"CREATE ROLE app LOGIN PASSWORD 'app'", "CREATE DATABASE faults"} {
 		if err := server.Exec(t.Context(), sql); err != nil {
 			t.Fatal(err)
 		}
 	}
-	// The owner of a database may always connect.
-	if err := server.Exec(t.Context(), "ALTER DATABASE faults OWNER TO postgres"); err != nil {
+	if err := execAt(t.Context(), server.DSNForDatabase("faults"), "GRANT ALL ON SCHEMA public TO app"); err != nil {
 		t.Fatal(err)
 	}
-	own := server.DSNForDatabase("faults")
-	if err := execAt(t.Context(), own, "GRANT ALL ON SCHEMA public TO app"); err != nil {
-		t.Fatal(err)
-	}
-	return server, server.DSNFor("app", "app", "faults") + "&application_name=faults"
+	return server
 }
 
-// outcome is what one run of a scenario showed.
-type outcome struct {
-	name            string
-	size            size
-	truth, said     healthcheck.Cause
-	detect, recover time.Duration
-}
-
-func TestEveryFaultIsNamedRightly(t *testing.T) {
-	server, dsn := newServer(t)
-	var outcomes []outcome
-	for _, s := range scenarios {
-		for _, size := range s.sizes {
-			t.Run(fmt.Sprintf("%s/max=%d,min=%d", s.name, size.max, size.min), func(t *testing.T) {
-				b := open(t, server, dsn, size, s.tweak)
-				defer b.close()
-				if o, ok := b.suffer(s); ok {
-					o.size = size
-					outcomes = append(outcomes, o)
-				}
-			})
+func TestEveryFaultIsNamedRightlyAndInTime(t *testing.T) {
+	t.Parallel()
+	var seen matrix
+	t.Run("scenarios", func(t *testing.T) {
+		shared := newServer(t)
+		for _, s := range slices.Concat(applicationFaults, serverFaults, networkFaults) {
+			for _, size := range s.sizes {
+				t.Run(fmt.Sprintf("%s/max=%d,min=%d", s.name, size.max, size.min), func(t *testing.T) {
+					t.Parallel()
+					server := shared
+					if s.server != nil {
+						server = newServer(t, s.server...)
+					}
+					b := newBench(t, server)
+					defer b.close()
+					seen.add(b.suffer(s, size))
+				})
+			}
+		}
+		t.Run("process starved", func(t *testing.T) {
+			t.Parallel()
+			seen.add(starve(t, shared))
+		})
+	})
+	seen.print(os.Stdout)
+	for _, o := range seen.all {
+		if o.said != o.truth {
+			t.Errorf("%s, %v: %q was said first, the truth is %q", o.name, o.size, o.said, o.truth)
+		}
+		if o.detected && o.detect > o.limit {
+			t.Errorf("%s, %v: said after %v, want %v", o.name, o.size, o.detect, o.limit)
 		}
 	}
-	print(outcomes)
+	if p95, _ := seen.recovery(); p95 > 30*time.Second {
+		t.Errorf("healthy again after %v (p95)", p95)
+	}
 }
 
 // suffer plays one scenario: health, fault, its name, mending, health.
-func (b *bench) suffer(s scenario) (outcome, bool) {
-	if !s.quiet {
-		b.traffic()
-	} else if s.tweak == nil || len(s.truth) > 1 {
-		b.must(b.pool.Ping(b.ctx))
+func (b *bench) suffer(s scenario, size size) (o outcome) {
+	o = outcome{name: s.name, size: size, truth: s.truth[0], outage: s.outage, limit: 3*interval + s.shows}
+	if s.proxied {
+		b.network = newNetwork(b.t, fmt.Sprintf("%s:%d", b.server.Host(), b.server.Port()))
 	}
-	if len(s.truth) > 0 && s.truth[0] != healthcheck.CauseSlowConnect {
-		if _, r, ok := b.await(healthy); !ok {
-			b.t.Fatalf("not healthy at the start: %s, %+v", r.State, r.Findings)
+	var heal func()
+	var begun time.Time
+	if s.cold {
+		heal = s.fault(b)
+		begun = time.Now()
+		b.open(size, s.tweak)
+		if !s.quiet {
+			b.traffic()
 		}
-	}
-	o := outcome{name: s.name, truth: s.truth[0]}
-	heal := s.fault(b)
-	var named bool
-	var r healthcheck.Report
-	var first healthcheck.Cause
-	o.detect, r, named = b.await(func(r healthcheck.Report) bool {
-		if c := said(r); first == "" && c != healthcheck.CauseInsufficientData {
-			first = c
-		}
-		return slices.Contains(s.truth, said(r))
-	})
-	o.said = said(r)
-	heal()
-	if !named {
-		b.t.Errorf("want %v, got %q: %+v", s.truth, o.said, r.Findings)
 	} else {
+		b.open(size, s.tweak)
+		b.begin(s)
+		begun = time.Now()
+		heal = s.fault(b)
+	}
+	r, found := b.await(unwell)
+	o.detect, o.detected, o.said = time.Since(begun), found, said(r)
+	if slices.Contains(s.truth, o.said) {
 		o.truth = o.said
-		if first != o.said {
-			b.t.Logf("%q was said before", first)
-		}
+	} else {
+		b.t.Logf("said: %+v", r.Findings)
+		b.await(func(r healthcheck.Report) bool { return slices.Contains(s.truth, said(r)) })
 	}
-	if s.truth[0] == healthcheck.CauseSlowConnect {
-		return o, true // its connects stay slow
-	}
-	var well bool
-	if o.recover, r, well = b.await(healthy); !well {
+	b.t.Logf("%s after %v", o.said, o.detect.Round(10*time.Millisecond))
+	heal()
+	healed := time.Now()
+	if r, o.ended = b.await(healthy); !o.ended {
 		b.t.Errorf("not healthy after the fault: %s, %+v", r.State, r.Findings)
 	}
-	return o, true
+	o.recover = time.Since(healed)
+	return o
 }
 
-func TestHealthyWorkloadsRaiseNothing(t *testing.T) {
-	server, dsn := newServer(t)
-	for _, w := range workloads {
-		for _, size := range w.sizes {
-			t.Run(fmt.Sprintf("%s/max=%d,min=%d", w.name, size.max, size.min), func(t *testing.T) {
-				t.Parallel()
-				b := open(t, server, dsn, size, w.tweak)
-				defer b.close()
-				end := w.run(b)
-				b.watch(calm)
-				end()
-			})
-		}
+// begin has the pool healthy and in use.
+func (b *bench) begin(s scenario) {
+	if s.quiet {
+		b.must(b.pool.Ping(b.ctx))
+	} else {
+		b.traffic()
 	}
-}
-
-// TestHealthyWorkloadsTogetherRaiseNothingForTwoMinutes has each of them in a pool of its own, all on one server.
-func TestHealthyWorkloadsTogetherRaiseNothingForTwoMinutes(t *testing.T) {
-	server, dsn := newServer(t)
-	var wg sync.WaitGroup
-	for _, w := range workloads {
-		b := open(t, server, dsn, w.sizes[0], w.tweak)
-		defer b.close()
-		end := w.run(b)
-		wg.Go(func() {
-			b.watch(2 * time.Minute)
-			end()
-		})
-	}
-	wg.Wait()
-}
-
-// watch expects no finding and no suspected leak for so long.
-func (b *bench) watch(d time.Duration) {
-	for start := time.Now(); time.Since(start) < d; time.Sleep(tick / 2) {
-		if r := b.monitor.Health(); r.Status > healthcheck.Healthy {
-			b.t.Errorf("%s: %s: %+v", b.monitor.Name(), r.Status, r.Findings)
-			return
-		}
-		for _, h := range b.monitor.Holders() {
-			if h.Tier >= tracer.TierIdleHeld {
-				b.t.Errorf("%s: suspected of a leak: %+v", b.monitor.Name(), h)
-				return
-			}
-		}
-	}
-}
-
-// print writes the confusion matrix and the times.
-func print(outcomes []outcome) {
-	matrix := make(map[healthcheck.Cause]map[healthcheck.Cause]int)
-	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "scenario\tmax\tmin\tsaid\tdetected in\thealthy again in")
-	var recoveries []time.Duration
-	for _, o := range outcomes {
-		if matrix[o.truth] == nil {
-			matrix[o.truth] = make(map[healthcheck.Cause]int)
-		}
-		matrix[o.truth][o.said]++
-		recoveries = append(recoveries, o.recover)
-		fmt.Fprintf(w, "%s\t%d\t%d\t%s\t%v\t%v\n", o.name, o.size.max, o.size.min, o.said,
-			o.detect.Round(10*time.Millisecond), o.recover.Round(10*time.Millisecond))
-	}
-	w.Flush()
-	fmt.Println("\nconfusion matrix: true cause, and how often each was said")
-	for _, truth := range slices.Sorted(maps.Keys(matrix)) {
-		var row []string
-		for _, said := range slices.Sorted(maps.Keys(matrix[truth])) {
-			row = append(row, fmt.Sprintf("%s %d", said, matrix[truth][said]))
-		}
-		fmt.Printf("  %-22s %s\n", truth, strings.Join(row, ", "))
-	}
-	slices.Sort(recoveries)
-	if n := len(recoveries); n > 0 {
-		fmt.Printf("healthy again within %v (p95 of %d)\n", recoveries[n*95/100].Round(10*time.Millisecond), n)
+	if r, ok := b.await(healthy); !ok {
+		b.t.Fatalf("not healthy at the start: %s, %+v", r.State, r.Findings)
 	}
 }

@@ -2,11 +2,14 @@ package faults
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/otelpool/pgx/healthcheck"
@@ -15,28 +18,22 @@ import (
 )
 
 const (
-	tick      = 100 * time.Millisecond
-	threshold = time.Second
-	patience  = 30 * time.Second // for a fault to be named, and to be over
-	calm      = 4 * time.Second  // how long a healthy workload is watched
+	interval  = time.Second // WithHealthInterval's default
+	threshold = time.Second // of leaks
+	patience  = 2 * time.Minute
 )
-
-// policy is the default one with shorter memories: nobody can wait a minute for each scenario to be forgiven.
-func policy() healthcheck.Policy {
-	p := healthcheck.Evidence()
-	p.ErrorWindow, p.Dwell, p.Settle = 3*time.Second, 500*time.Millisecond, time.Second
-	p.StuckAfter = 3 * time.Second
-	return p
-}
 
 // bench is one pool under test, and what a scenario needs to break it.
 type bench struct {
 	t       *testing.T
 	ctx     context.Context // of the scenario's workload
 	server  *postgres.Server
+	name    string // of its sessions on the server, and of its table
+	dsn     string
+	network *network // between pool and server; nil unless the scenario wants one
 	pool    *pgxpool.Pool
 	monitor *otelpool.Monitor
-	dsn     string
+	broken  atomic.Bool // for hooks that a scenario makes misbehave
 
 	workers sync.WaitGroup
 	stop    context.CancelFunc
@@ -45,67 +42,79 @@ type bench struct {
 // size is a pool's.
 type size struct{ max, min int32 }
 
-// open builds the pool of a scenario.
-func open(t *testing.T, server *postgres.Server, dsn string, s size, tweak func(*pgxpool.Config)) *bench {
-	t.Helper()
-	cfg, err := pgxpool.ParseConfig(dsn)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cfg.MaxConns, cfg.MinConns = s.max, s.min
-	cfg.ConnConfig.ConnectTimeout = 2 * time.Second
-	if tweak != nil {
-		tweak(cfg)
-	}
-	err = otelpool.Configure(cfg, otelpool.WithHealthInterval(tick), otelpool.WithLeakThreshold(threshold), otelpool.WithPolicy(policy()),
-		otelpool.WithLogger(slog.New(slog.DiscardHandler)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	pool, err := pgxpool.NewWithConfig(t.Context(), cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	monitor, err := otelpool.Instrument(pool)
-	if err != nil {
-		t.Fatal(err)
-	}
-	b := &bench{t: t, server: server, pool: pool, monitor: monitor, dsn: dsn}
+var named atomic.Int64
+
+// newBench is a bench without a pool. Its sessions have a name of their own on the server.
+func newBench(t *testing.T, server *postgres.Server) *bench {
+	b := &bench{t: t, server: server, name: fmt.Sprintf("faults%d", named.Add(1))}
+	b.dsn = server.DSNFor("app", "app", "faults") + "&application_name=" + b.name
 	b.ctx, b.stop = context.WithCancel(context.Background())
 	return b
 }
 
+// open makes the pool.
+func (b *bench) open(s size, tweak func(*bench, *pgxpool.Config), opts ...otelpool.Option) {
+	b.t.Helper()
+	cfg, err := pgxpool.ParseConfig(b.dsn)
+	b.must(err)
+	cfg.MaxConns, cfg.MinConns = s.max, s.min
+	cfg.ConnConfig.ConnectTimeout = 2 * time.Second
+	if b.network != nil {
+		cfg.ConnConfig.DialFunc = b.network.dial
+	}
+	if tweak != nil {
+		tweak(b, cfg)
+	}
+	b.must(otelpool.Configure(cfg, append(opts, otelpool.WithLeakThreshold(threshold),
+		otelpool.WithLogger(slog.New(slog.DiscardHandler)))...))
+	b.pool, err = pgxpool.NewWithConfig(b.t.Context(), cfg)
+	b.must(err)
+	b.monitor, err = otelpool.Instrument(b.pool)
+	b.must(err)
+}
+
 // close ends the workload and the pool.
 func (b *bench) close() {
-	b.rest()
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-	defer cancel()
-	if err := b.monitor.Shutdown(ctx); err != nil {
-		b.t.Errorf("the scenario leaves something behind: %v", err)
+	b.stop()
+	b.workers.Wait()
+	if b.monitor != nil { // nil if making it failed
+		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+		defer cancel()
+		if err := b.monitor.Shutdown(ctx); err != nil {
+			b.t.Errorf("the scenario leaves something behind: %v", err)
+		}
+	}
+	if b.network != nil {
+		b.network.close()
 	}
 }
 
-// rest ends the workload.
-func (b *bench) rest() {
-	b.stop()
-	b.workers.Wait()
-}
-
-// crowd runs n callers again and again until the workload is to rest. Their errors are what the monitor is there for.
-func (b *bench) crowd(n int, once func(ctx context.Context)) {
-	ctx := b.ctx
+// load is a crowd of n callers, again and again, which end sends home. Their errors are what the monitor is there for.
+func (b *bench) load(n int, once func(context.Context)) (end func()) {
+	ctx, cancel := context.WithCancel(b.ctx)
+	done := make(chan struct{}, n)
 	for range n {
 		b.workers.Go(func() {
 			for ctx.Err() == nil {
 				once(ctx)
 			}
+			done <- struct{}{}
 		})
+	}
+	return func() {
+		cancel()
+		for range n {
+			<-done
+		}
 	}
 }
 
+// crowd is how many callers make a queue.
+func (b *bench) crowd() int { return 3 * int(b.pool.Stat().MaxConns()) }
+
 // traffic is a light, healthy load.
 func (b *bench) traffic() {
-	b.crowd(1, func(ctx context.Context) {
+	b.load(1, func(ctx context.Context) {
 		within, cancel := context.WithTimeout(ctx, 2*time.Second)
 		defer cancel()
 		_, _ = b.pool.Exec(within, "SELECT 1")
@@ -128,6 +137,9 @@ func (b *bench) exec(sql string) {
 	}
 }
 
+// connect is a session of the pool's role outside the pool.
+func (b *bench) connect() (*pgx.Conn, error) { return pgx.Connect(b.ctx, b.dsn) }
+
 func (b *bench) must(err error) {
 	b.t.Helper()
 	if err != nil {
@@ -135,20 +147,19 @@ func (b *bench) must(err error) {
 	}
 }
 
-// await waits until the report satisfies ok and says how long it took.
-func (b *bench) await(ok func(healthcheck.Report) bool) (took time.Duration, last healthcheck.Report, found bool) {
-	start := time.Now()
-	for time.Since(start) < patience {
-		last = b.monitor.Health()
-		if ok(last) {
-			return time.Since(start), last, true
+// await waits until the report satisfies ok.
+func (b *bench) await(ok func(healthcheck.Report) bool) (last healthcheck.Report, found bool) {
+	for start := time.Now(); time.Since(start) < patience; time.Sleep(interval / 50) {
+		if last = b.monitor.Health(); ok(last) {
+			return last, true
 		}
-		time.Sleep(tick / 4)
 	}
-	return time.Since(start), last, false
+	return last, false
 }
 
 func healthy(r healthcheck.Report) bool { return r.Status == healthcheck.Healthy }
+
+func unwell(r healthcheck.Report) bool { return r.Status > healthcheck.Healthy }
 
 func said(r healthcheck.Report) healthcheck.Cause {
 	if len(r.Findings) == 0 {

@@ -1,0 +1,80 @@
+package faults
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"text/tabwriter"
+	"time"
+
+	"github.com/otelpool/pgx/healthcheck"
+)
+
+// outcome is what one run of a scenario showed.
+type outcome struct {
+	name            string
+	size            size
+	truth, said     healthcheck.Cause
+	detect, limit   time.Duration
+	recover         time.Duration
+	outage          bool // the database was away, so that recover counts from its return
+	detected, ended bool
+}
+
+// matrix collects outcomes. The zero value is ready.
+type matrix struct {
+	mu  sync.Mutex // guards all
+	all []outcome
+}
+
+func (m *matrix) add(o outcome) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.all = append(m.all, o)
+}
+
+// recovery is the 95th percentile of how long it took to be healthy after the database had returned.
+func (m *matrix) recovery() (p95 time.Duration, n int) {
+	var took []time.Duration
+	for _, o := range m.all {
+		if o.outage {
+			took = append(took, o.recover)
+		}
+	}
+	if len(took) == 0 {
+		return 0, 0
+	}
+	slices.Sort(took)
+	return took[(len(took)*95+99)/100-1], len(took)
+}
+
+// print writes every run, and how often each true cause was called what.
+func (m *matrix) print(out io.Writer) {
+	slices.SortStableFunc(m.all, func(a, b outcome) int { return strings.Compare(a.name, b.name) })
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "scenario\tmax\tmin\tsaid first\tdetected in\tat most\thealthy again in")
+	counts := make(map[healthcheck.Cause]map[healthcheck.Cause]int)
+	for _, o := range m.all {
+		if counts[o.truth] == nil {
+			counts[o.truth] = make(map[healthcheck.Cause]int)
+		}
+		counts[o.truth][o.said]++
+		fmt.Fprintf(w, "%s\t%d\t%d\t%s\t%v\t%v\t%v\n", o.name, o.size.max, o.size.min, o.said,
+			o.detect.Round(10*time.Millisecond), o.limit, o.recover.Round(10*time.Millisecond))
+	}
+	w.Flush()
+	fmt.Fprintln(out, "\nconfusion matrix: true cause, and how often each was said first")
+	for _, truth := range slices.Sorted(maps.Keys(counts)) {
+		var row []string
+		for _, said := range slices.Sorted(maps.Keys(counts[truth])) {
+			row = append(row, fmt.Sprintf("%s %d", said, counts[truth][said]))
+		}
+		fmt.Fprintf(out, "  %-22s %s\n", truth, strings.Join(row, ", "))
+	}
+	if p95, n := m.recovery(); n > 0 {
+		fmt.Fprintf(out, "healthy again within %v of the database's return (p95 of %d outages)\n", p95.Round(10*time.Millisecond), n)
+	}
+}
