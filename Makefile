@@ -21,6 +21,10 @@ test: deps-postgres deps-compiler ## check format and vet, run every test of the
 bench: deps-postgres ## measure everything beside others, print what is promised, write docs/performance.md (10 minutes)
 	go run ./internal/bench/report
 
+.PHONY: bench-hour
+bench-hour: deps-postgres ## run a service's worth of everything for an hour and show that nothing grows
+	go run ./internal/bench/soak
+
 .PHONY: bench-check
 bench-check: deps-valgrind ## count the hook's instructions and allocations, fail where they grew (UPDATE=1 records them)
 	go run ./internal/bench/check $(if $(UPDATE),-update)

@@ -123,13 +123,15 @@ func BenchmarkCollect(b *testing.B) {
 			for range pools {
 				idlePool(b, otelpool.WithMeterProvider(provider), otelpool.WithHealthInterval(time.Minute))
 			}
-			b.ReportMetric(float64(heap()-before)/float64(pools), "B/pool")
+			retained := heap() - before
+			b.ReportAllocs()
 			var rm metricdata.ResourceMetrics
 			for b.Loop() {
 				if err := reader.Collect(context.Background(), &rm); err != nil {
 					b.Fatal(err)
 				}
 			}
+			b.ReportMetric(float64(retained)/float64(pools), "B/pool")
 		})
 	}
 }
@@ -150,6 +152,22 @@ func heap() uint64 {
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	return m.HeapAlloc
+}
+
+// BenchmarkConnections is what is retained of a pool for each of its connections, all of them held once: pgx's own and ours.
+func BenchmarkConnections(b *testing.B) {
+	const conns = 64
+	for _, i := range implementations {
+		b.Run("impl="+i.name, func(b *testing.B) {
+			before := heap()
+			pool := i.open(b, conns)
+			retained := heap() - before
+			for b.Loop() {
+				cycle(b, context.Background(), pool)
+			}
+			b.ReportMetric(float64(retained)/conns, "B/conn")
+		})
+	}
 }
 
 // BenchmarkHealth is reading the last judgement.

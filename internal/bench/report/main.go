@@ -7,6 +7,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"flag"
 	"fmt"
@@ -17,6 +18,9 @@ import (
 	"runtime"
 	"strings"
 )
+
+// suites are what is run, each a package's test binary. An empty pattern is the one asked for.
+var suites = []struct{ pkg, pattern string }{{"./internal/bench", ""}, {"./tracer", "^BenchmarkSweep$"}}
 
 // benchstat compares implementations side by side. It is run and not imported: it is no business of go.mod.
 const benchstat = "golang.org/x/perf/cmd/benchstat@v0.0.0-20260908200009-22c9c6c9d4da"
@@ -41,21 +45,26 @@ func run(ctx context.Context, rounds int, duration, pattern, file string) error 
 		return err
 	}
 	defer os.RemoveAll(dir)
-	binary := filepath.Join(dir, "bench.test")
-	if out, err := exec.CommandContext(ctx, "go", "test", "-c", "-o", binary, "./internal/bench").CombinedOutput(); err != nil {
-		return fmt.Errorf("build the benchmarks: %w\n%s", err, out)
+	binary := func(pkg string) string { return filepath.Join(dir, filepath.Base(pkg)+".test") }
+	for _, s := range suites {
+		if out, err := exec.CommandContext(ctx, "go", "test", "-c", "-o", binary(s.pkg), s.pkg).CombinedOutput(); err != nil {
+			return fmt.Errorf("build the benchmarks: %w\n%s", err, out)
+		}
 	}
 	var all bytes.Buffer
 	results := newResults()
 	for round := range rounds {
 		fmt.Fprintf(os.Stderr, "round %d of %d\n", round+1, rounds)
-		cmd := exec.CommandContext(ctx, binary, "-test.run", "^$", "-test.bench", pattern, "-test.benchtime", duration, "-test.timeout", "60m")
-		out, err := cmd.Output()
-		if err != nil {
-			return fmt.Errorf("round %d: %w\n%s", round+1, err, out)
+		for _, s := range suites {
+			cmd := exec.CommandContext(ctx, binary(s.pkg), "-test.run", "^$", "-test.bench", cmp.Or(s.pattern, pattern),
+				"-test.benchtime", duration, "-test.timeout", "60m")
+			out, err := cmd.Output()
+			if err != nil {
+				return fmt.Errorf("round %d: %w\n%s", round+1, err, out)
+			}
+			all.Write(out)
+			results.add(out)
 		}
-		all.Write(out)
-		results.add(out)
 	}
 	raw := filepath.Join(dir, "all.txt")
 	if err := os.WriteFile(raw, all.Bytes(), 0o644); err != nil {

@@ -111,6 +111,11 @@ func (r *results) summary() string {
 	}
 	ratio("throughput of SELECT 1", "≥ 0.99", atLeast(0.99), throughput, "Select/impl=bare", "Select/impl=everything")
 	ratio("collection, 1,000 pools ÷ 100 pools", "about 10", atMost(15), func(v []float64) float64 { return v[1] / v[0] }, "Collect/pools=100", "Collect/pools=1000")
+	ratio("sweep, 10,000 holders ÷ 1,000 holders", "about 10", atMost(15), func(v []float64) float64 { return v[1] / v[0] }, "Sweep/holders=1000", "Sweep/holders=10000")
+	perConn, known := r.paired("B/conn", func(v []float64) float64 { return v[1] - v[0] }, "Connections/impl=bare", "Connections/impl=everything")
+	add("retained for a connection beyond bare's, bytes", "", nil, perConn, known)
+	perPool, known := r.median("Collect/pools=1000", "B/pool")
+	add("retained for a pool, bytes", "", nil, perPool, known)
 	health, known := r.median("Health", "ns/op")
 	add("reading the health, ns", "≤ 1000", atMost(1000), health, known)
 	rate, known := r.median("Handler", "req/s")
