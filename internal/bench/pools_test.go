@@ -38,6 +38,10 @@ func nothing(*pgxpool.Pool) {}
 // implementations are compared with the first.
 var implementations = []implementation{
 	{"bare", func(*testing.B, *pgxpool.Config) func(*pgxpool.Pool) { return nothing }},
+	{"noop", func(_ *testing.B, cfg *pgxpool.Config) func(*pgxpool.Pool) {
+		cfg.ConnConfig.Tracer = noop{}
+		return nothing
+	}},
 	{"floor", func(_ *testing.B, cfg *pgxpool.Config) func(*pgxpool.Pool) {
 		cfg.ConnConfig.Tracer = &floor{base: time.Now()}
 		return nothing
@@ -108,6 +112,19 @@ func each(b *testing.B, conns int32, f func(b *testing.B, pool *pgxpool.Pool)) {
 		})
 	}
 }
+
+// noop does nothing: what it costs is what pgx itself spends on having a hook.
+type noop struct{}
+
+func (noop) TraceAcquireStart(ctx context.Context, _ *pgxpool.Pool, _ pgxpool.TraceAcquireStartData) context.Context {
+	return ctx
+}
+func (noop) TraceAcquireEnd(context.Context, *pgxpool.Pool, pgxpool.TraceAcquireEndData) {}
+func (noop) TraceRelease(*pgxpool.Pool, pgxpool.TraceReleaseData)                        {}
+func (noop) TraceQueryStart(ctx context.Context, _ *pgx.Conn, _ pgx.TraceQueryStartData) context.Context {
+	return ctx
+}
+func (noop) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData) {}
 
 // floor is the least that times waits and holds: three clock reads, one allocation, six atomic additions.
 type floor struct {

@@ -107,7 +107,8 @@ func (r *results) summary() string {
 	for _, work := range []string{"none", "query"} {
 		name := "Contended/work=" + work + "/conns=4/impl="
 		ratio("throughput, 32 goroutines on 4 connections, "+work, "≥ 0.97", atLeast(0.97), throughput, name+"bare", name+"everything")
-		ratio("the floor's in the same case", "", nil, throughput, name+"bare", name+"floor")
+		ratio("the same, of a hook that only reads clocks and counts (floor)", "", nil, throughput, name+"bare", name+"floor")
+		ratio("the same, of a hook that does nothing (noop)", "", nil, throughput, name+"bare", name+"noop")
 	}
 	ratio("throughput of SELECT 1", "≥ 0.99", atLeast(0.99), throughput, "Select/impl=bare", "Select/impl=everything")
 	ratio("collection, 1,000 pools ÷ 100 pools", "about 10", atMost(15), func(v []float64) float64 { return v[1] / v[0] }, "Collect/pools=100", "Collect/pools=1000")

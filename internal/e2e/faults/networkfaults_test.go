@@ -15,6 +15,8 @@ import (
 var networkFaults = []scenario{
 	{name: "network cut", truth: causes(healthcheck.CauseUnreachable), sizes: usual, proxied: true, outage: true,
 		fault: func(b *bench) func() { return b.network.cut() }},
+	{name: "network cut, no traffic", truth: causes(healthcheck.CauseUnreachable), sizes: usual[1:], proxied: true, outage: true,
+		quiet: true, shows: lifetime, tweak: renewing, fault: func(b *bench) func() { return b.network.cut() }},
 	{name: "network swallows", truth: causes(healthcheck.CauseUnreachable), sizes: usual, proxied: true, outage: true, shows: silence,
 		fault: func(b *bench) func() { return b.network.spoil("timeout", map[string]int{"timeout": 0}) }},
 	{name: "network swallows, pool in use", truth: causes(healthcheck.CauseUnreachable), sizes: usual, proxied: true, outage: true, shows: silence,

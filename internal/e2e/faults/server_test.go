@@ -23,20 +23,14 @@ const silence = 10 * time.Second
 var serverFaults = []scenario{
 	{name: "server stopped", truth: causes(healthcheck.CauseServerShutdown), sizes: usual, server: own, outage: true, fault: stopped},
 	{name: "server stopped, no traffic", truth: causes(healthcheck.CauseServerShutdown, healthcheck.CauseUnreachable), sizes: usual[1:], server: own,
-		outage: true, quiet: true,
-		shows: time.Second, // nobody asks, but the pool renews its connections
-		tweak: func(_ *bench, cfg *pgxpool.Config) {
-			cfg.MaxConnLifetime, cfg.HealthCheckPeriod = time.Second, 200*time.Millisecond
-		},
-		fault: stopped},
+		outage: true, quiet: true, shows: lifetime, tweak: renewing, fault: stopped},
 	{name: "server restarted", truth: causes(healthcheck.CauseServerShutdown), sizes: usual, server: own, outage: true, fault: func(b *bench) func() {
 		b.must(b.server.Restart(context.Background()))
 		return func() {}
 	}},
-	{name: "server killed", truth: causes(healthcheck.CauseUnreachable), sizes: usual, server: own, outage: true, fault: func(b *bench) func() {
-		b.must(b.server.Kill())
-		return func() { b.must(b.server.StartAgain(context.Background())) }
-	}},
+	{name: "server killed", truth: causes(healthcheck.CauseUnreachable), sizes: usual, server: own, outage: true, fault: killed},
+	{name: "server killed, no traffic", truth: causes(healthcheck.CauseUnreachable), sizes: usual[1:], server: own,
+		outage: true, quiet: true, shows: lifetime, tweak: renewing, fault: killed},
 	{name: "server paused (black hole)", truth: causes(healthcheck.CauseUnreachable), sizes: usual, server: own, outage: true, shows: silence,
 		fault: func(b *bench) func() {
 			b.must(b.server.Pause())
@@ -76,8 +70,20 @@ var serverFaults = []scenario{
 	}},
 }
 
+// lifetime is a connection's in a pool that renews them: of one that nobody asks, and that renews nothing, nothing can be seen.
+const lifetime = time.Second
+
+func renewing(_ *bench, cfg *pgxpool.Config) {
+	cfg.MaxConnLifetime, cfg.HealthCheckPeriod = lifetime, 200*time.Millisecond
+}
+
 func stopped(b *bench) func() {
 	b.must(b.server.Stop(context.Background()))
+	return func() { b.must(b.server.StartAgain(context.Background())) }
+}
+
+func killed(b *bench) func() {
+	b.must(b.server.Kill())
 	return func() { b.must(b.server.StartAgain(context.Background())) }
 }
 
