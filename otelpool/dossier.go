@@ -41,7 +41,8 @@ func (l *eventLog) tellExhaustion(before, o *observation, m *Monitor) {
 		return
 	}
 	timeouts := o.snap.Counters.Timeouts - before.snap.Counters.Timeouts
-	full := o.stat.AcquiredConns() >= o.stat.MaxConns()
+	// A connection on its way to whoever asked for it is acquired already, and nobody's: he is no witness of exhaustion.
+	full := o.stat.AcquiredConns() >= o.stat.MaxConns() && int64(len(o.snap.Holders))+o.snap.Counters.Waiting > int64(o.stat.MaxConns())
 	waiting := len(o.snap.Waiters) > 0 && o.snap.Waiters[0].Age >= m.config.healthInterval/2
 	switch {
 	case l.told.exhausted:
@@ -94,14 +95,20 @@ func (s siteHolders) String() string {
 	return fmt.Sprintf("%d at %s (%d idle, %d leaking, oldest %v)", s.count, site, s.idle, s.leaking, s.oldest.Round(time.Millisecond))
 }
 
-func (d *dossier) log(l *eventLog) {
-	places := make([]string, 0, len(d.sites))
-	for _, s := range d.sites[:min(len(d.sites), maxDossierSites)] {
+// inWords is a line for each of the first places.
+func inWords(sites []siteHolders) []string {
+	places := make([]string, 0, maxDossierSites+1)
+	for _, s := range sites[:min(len(sites), maxDossierSites)] {
 		places = append(places, s.String())
 	}
-	if more := len(d.sites) - len(places); more > 0 {
+	if more := len(sites) - len(places); more > 0 {
 		places = append(places, fmt.Sprintf("and %d more places", more))
 	}
+	return places
+}
+
+func (d *dossier) log(l *eventLog) {
+	places := inWords(d.sites)
 	attrs := []slog.Attr{
 		slog.Any("holders", places), slog.Int64("waiting", d.waiting), slog.Int64("timeouts", d.timeouts),
 	}

@@ -32,7 +32,8 @@ type Monitor struct {
 	// last is what the latest tick saw and concluded; every outlet reads it and nothing else.
 	last atomic.Pointer[observation]
 
-	tick ticker // used by the loop alone
+	tick      ticker    // used by the loop alone
+	hostClose hostClose // so is this
 
 	nudge    chan struct{}      // asks the loop for an observation before its tick
 	stop     context.CancelFunc // ends the loop
@@ -125,7 +126,15 @@ func (m *Monitor) run(ctx context.Context) {
 			now := time.Now()
 			late := now.Sub(previous) - interval
 			previous = now
-			m.guarded("looking at the pool", func() { m.tick.observe(now, max(0, late)) })
+			gone := false
+			m.guarded("looking at the pool", func() {
+				gone = m.followClose(now)
+				m.tick.observe(now, max(0, late))
+			})
+			if gone {
+				go m.end() // which waits for this loop
+				return
+			}
 		}
 	}
 }
@@ -175,7 +184,8 @@ func (m *Monitor) Sites(n int) []tracer.SiteStat {
 }
 
 // Close stops observing: the callback is unregistered, the loop and the probe end, and the name is free again. The pool
-// lives on. What had happened by then is recorded first. Closing twice is harmless.
+// lives on. What had happened by then is recorded first. Closing twice is harmless. A pool that its application closes by
+// [pgxpool.Pool.Close] is followed to its end, with a warning that names who it waits for, and then the Monitor closes itself.
 func (m *Monitor) Close() error {
 	if m.absent() {
 		return nil

@@ -106,8 +106,7 @@ func (m *Monitor) closeWithin(ctx context.Context) error {
 	closed := make(chan struct{})
 	go func() {
 		defer close(closed)
-		err = m.Close()
-		m.ending.Do(m.terminate)
+		err = m.end()
 	}()
 	select {
 	case <-closed:
