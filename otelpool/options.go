@@ -93,8 +93,8 @@ func WithServerProbe(on bool) Option {
 	return func(c *config) { c.serverProbe = on }
 }
 
-// WithSQLText keeps the text of each holder's last statement, never its arguments, and shows it wherever the holder is
-// shown. The default is off: statements built by hand may quote data. Then only the keyword is kept.
+// WithSQLText keeps the text of each holder's last statement, never its arguments, and shows its first 2 KiB wherever the
+// holder is shown. The default is off: statements built by hand may quote data. Then only the keyword is kept.
 func WithSQLText(on bool) Option {
 	return func(c *config) { c.sqlText = on }
 }

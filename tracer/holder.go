@@ -51,7 +51,7 @@ type Holder struct {
 	Queries    int64         `json:"queries"`
 	QueryTime  time.Duration `json:"query_time_ns"`
 	Operation  string        `json:"operation,omitempty"` // keyword of the last statement
-	SQL        string        `json:"sql,omitempty"`       // its text, where that was asked for; never its arguments
+	SQL        string        `json:"sql,omitempty"`       // the first 2 KiB of its text, where that was asked for; never its arguments
 	Tier       Tier          `json:"tier,omitempty"`
 	Expected   string        `json:"expected,omitempty"` // the reason given to ExpectLongHold
 	Blocked    bool          `json:"blocked,omitempty"`  // the same request waits for another connection of this pool
@@ -143,7 +143,7 @@ func (h heldSlot) detail(out *Holder) {
 	a := h.hold
 	out.Stack = a.site.where().frames
 	if p := a.activity.text.Load(); p != nil {
-		out.SQL = *p
+		out.SQL = abridged(*p)
 	}
 	if a.Err() != nil {
 		out.Context = redact.Error(context.Cause(a.Context))

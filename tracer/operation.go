@@ -1,6 +1,9 @@
 package tracer
 
-import "strings"
+import (
+	"strings"
+	"unicode/utf8"
+)
 
 // operations are the keywords by which a statement is known where its text is not wanted: few and without data.
 // They are looked up by pointer so that noting one allocates nothing.
@@ -54,3 +57,18 @@ func skipComments(sql string) string {
 }
 
 func isLetter(c byte) bool { return 'a' <= c|0x20 && c|0x20 <= 'z' }
+
+// maxSQLText is how many bytes of a statement are shown. Programs write statements with thousands of values, and whoever looks
+// for the holder of a connection knows it by its beginning.
+const maxSQLText = 2048
+
+func abridged(sql string) string {
+	if len(sql) <= maxSQLText {
+		return sql
+	}
+	end := maxSQLText
+	for end > 0 && !utf8.RuneStart(sql[end]) {
+		end--
+	}
+	return sql[:end] + "…"
+}
