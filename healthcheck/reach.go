@@ -76,10 +76,10 @@ func (r *reach) gone() bool {
 // does not wait for a holder waits for it: the probe, a connect, or an acquire although the pool is not full.
 func (r *reach) hushed(f *facts) bool {
 	usual := f.s.Connect.LastTime
-	if r.proof.IsZero() || f.late() || r.silent < max(hush, 8*usual) {
+	if r.proof.IsZero() || f.late() || r.silent < max(hush, 3*usual) {
 		return false
 	}
-	return r.hanging >= max(hush, 8*usual) || !f.contended() && f.s.Traffic.Waiting > 0 && f.s.Traffic.OldestWait >= hush
+	return r.hanging >= max(hush, 3*usual) || !f.contended() && f.s.Traffic.Waiting > 0 && f.s.Traffic.OldestWait >= hush
 }
 
 func latest(a, b time.Time) time.Time {

@@ -76,7 +76,7 @@ func TestEveryCauseIsNamedFirstInItsScenario(t *testing.T) {
 		"an idle transaction ended by timeout":  {first: lost("25P03"), sick: f(easy), cause: CauseHeldIdle, status: Degraded},
 		"a server turned read-only":             {sick: f(easy, readOnly), cause: CauseReadOnly, status: Degraded},
 		"slow connects":                         {sick: f(slowConnect, cycles(2, 5*ms, 4*ms, 390*ms, 400*ms)), cause: CauseSlowConnect, status: Degraded},
-		"a connect that takes its time":         {cold: true, sick: f(once(slowConnect), inFlight(1), waiting(1, 900*ms)), cause: CauseSlowConnect, status: Degraded},
+		"a connect that takes its time":         {cold: true, sick: f(once(slowConnect), func(s *Sample) { s.Connect.LastTime = 800 * ms }, inFlight(1), waiting(1, 900*ms)), cause: CauseSlowConnect, status: Degraded},
 		"a connect that was quick before":       {cold: true, sick: f(once(connected(1)), inFlight(1), waiting(1, 900*ms)), cause: CauseUnreachable, status: Degraded},
 		"a starved process":                     {sick: f(easy, late(2*time.Second), cycles(10, 900*ms, 4*ms, 0, time.Second)), cause: CauseProcessStarved, status: Degraded},
 		"a process a little starved":            {sick: f(held(times(10, asking)...), late(200*ms), cycles(10, 20*ms, 4*ms, 0, 300*ms)), cause: CauseProcessStarved, status: Degraded},

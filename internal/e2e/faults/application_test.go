@@ -18,7 +18,8 @@ type scenario struct {
 	truth   []healthcheck.Cause // where there are two, one is the other's consequence, and either may be said first
 	sizes   []size
 	shows   time.Duration     // how long after its beginning the fault can be seen at all
-	server  []postgres.Option // a server of its own, since it breaks it; nil shares one
+	own     bool              // has the server for itself, since it breaks it
+	server  []postgres.Option // has a server made for it
 	proxied bool              // has a network between pool and server
 	outage  bool              // takes the database away
 	cold    bool              // is there before the pool

@@ -1,6 +1,7 @@
 package faults
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -14,15 +15,22 @@ import (
 	"github.com/otelpool/pgx/internal/postgres"
 )
 
-// TestMain lets more run at once than there are processors: most of the time a scenario waits.
 func TestMain(m *testing.M) {
 	flag.Parse()
-	if err := flag.Set("test.parallel", "12"); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(2)
-	}
 	// A link of toxiproxy that is closed while it carries something leaves its goroutine behind.
-	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/Shopify/toxiproxy/v2/toxics.(*ToxicStub).Run"))
+	goleak.VerifyTestMain(suite{m}, goleak.IgnoreAnyFunction("github.com/Shopify/toxiproxy/v2/toxics.(*ToxicStub).Run"))
+}
+
+// suite runs the tests, more at once than there are processors, since a scenario mostly waits; and a witness beside them.
+type suite struct{ *testing.M }
+
+func (s suite) Run() int {
+	if err := errors.Join(flag.Set("test.parallel", "8"), machine.start()); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 2
+	}
+	defer machine.stop()
+	return s.M.Run()
 }
 
 // newServer is a server with a role and a database that may be broken.
@@ -52,33 +60,36 @@ func TestEveryFaultIsNamedRightlyAndInTime(t *testing.T) {
 	t.Parallel()
 	var seen matrix
 	t.Run("scenarios", func(t *testing.T) {
-		shared := newServer(t)
+		shared, lent := newServer(t), newLender(t)
 		for _, s := range slices.Concat(applicationFaults, serverFaults, networkFaults) {
 			for _, size := range s.sizes {
 				t.Run(fmt.Sprintf("%s/max=%d,min=%d", s.name, size.max, size.min), func(t *testing.T) {
 					t.Parallel()
 					server := shared
-					if s.server != nil {
+					switch {
+					case len(s.server) > 0:
 						server = newServer(t, s.server...)
+					case s.own:
+						server = lent.borrow()
+						defer lent.giveBack(server)
 					}
-					b := newBench(t, server)
-					defer b.close()
-					seen.add(b.suffer(s, size))
+					seen.add(fairly(t, func() outcome {
+						b := newBench(t, server)
+						defer b.close()
+						return b.suffer(s, size)
+					}))
 				})
 			}
 		}
 		t.Run("process starved", func(t *testing.T) {
 			t.Parallel()
-			seen.add(starve(t, shared))
+			seen.add(fairly(t, func() outcome { return starve(t, shared) }))
 		})
 	})
 	seen.print(os.Stdout)
 	for _, o := range seen.all {
-		if o.said != o.truth {
-			t.Errorf("%s, %v: %q was said first, the truth is %q", o.name, o.size, o.said, o.truth)
-		}
-		if o.detected && o.detect > o.limit {
-			t.Errorf("%s, %v: said after %v, want %v", o.name, o.size, o.detect, o.limit)
+		if err := o.wrong(); err != nil {
+			t.Errorf("%s, %v: %v", o.name, o.size, err)
 		}
 	}
 	if p95, _ := seen.recovery(); p95 > 30*time.Second {
@@ -107,8 +118,8 @@ func (b *bench) suffer(s scenario, size size) (o outcome) {
 		begun = time.Now()
 		heal = s.fault(b)
 	}
-	r, found := b.await(unwell)
-	o.detect, o.detected, o.said = time.Since(begun), found, said(r)
+	r, _ := b.await(unwell)
+	o.detect, o.said = time.Since(begun), said(r)
 	if slices.Contains(s.truth, o.said) {
 		o.truth = o.said
 	} else {
@@ -118,11 +129,25 @@ func (b *bench) suffer(s scenario, size size) (o outcome) {
 	b.t.Logf("%s after %v", o.said, o.detect.Round(10*time.Millisecond))
 	heal()
 	healed := time.Now()
-	if r, o.ended = b.await(healthy); !o.ended {
+	if r, ok := b.await(healthy); !ok {
 		b.t.Errorf("not healthy after the fault: %s, %+v", r.State, r.Findings)
 	}
 	o.recover = time.Since(healed)
 	return o
+}
+
+// fairly plays a scenario again if what was said was wrong or late while the machine did not keep up: that would be a fault of
+// its own, and rightly named.
+func fairly(t *testing.T, play func() outcome) outcome {
+	for attempt := 1; ; attempt++ {
+		begun := time.Now()
+		o := play()
+		err, delay := o.wrong(), machine.delay(begun)
+		if err == nil || delay < overloaded || attempt == 3 {
+			return o
+		}
+		t.Logf("again: %v, while the machine was %v behind", err, delay)
+	}
 }
 
 // begin has the pool healthy and in use.

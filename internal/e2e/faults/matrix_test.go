@@ -1,6 +1,7 @@
 package faults
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -15,13 +16,24 @@ import (
 
 // outcome is what one run of a scenario showed.
 type outcome struct {
-	name            string
-	size            size
-	truth, said     healthcheck.Cause
-	detect, limit   time.Duration
-	recover         time.Duration
-	outage          bool // the database was away, so that recover counts from its return
-	detected, ended bool
+	name          string
+	size          size
+	truth, said   healthcheck.Cause
+	detect, limit time.Duration
+	recover       time.Duration
+	outage        bool // the database was away, so that recover counts from its return
+}
+
+// wrong says what should have been different.
+func (o outcome) wrong() error {
+	var err error
+	if o.said != o.truth {
+		err = fmt.Errorf("%q was said first, the truth is %q", o.said, o.truth)
+	}
+	if o.detect > o.limit {
+		err = errors.Join(err, fmt.Errorf("said after %v, want %v", o.detect, o.limit))
+	}
+	return err
 }
 
 // matrix collects outcomes. The zero value is ready.

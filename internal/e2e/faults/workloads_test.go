@@ -59,11 +59,11 @@ func TestHealthyWorkloadsTogetherRaiseNothingForTwoMinutes(t *testing.T) {
 	wg.Wait()
 }
 
-// watch expects no finding and no suspected leak for so long.
+// watch expects no finding and no suspected leak for so long. A finding while the machine does not keep up is no false alarm.
 func (b *bench) watch(d time.Duration) {
 	for start := time.Now(); time.Since(start) < d; time.Sleep(interval / 20) {
-		if r := b.monitor.Health(); unwell(r) {
-			b.t.Errorf("%s: %s: %+v", b.monitor.Name(), r.Status, r.Findings)
+		if r := b.monitor.Health(); unwell(r) && !excused(r.Since) {
+			b.t.Errorf("%s: %s: %+v, while the machine was %v behind", b.monitor.Name(), r.Status, r.Findings, machine.delay(start))
 			return
 		}
 		for _, h := range b.monitor.Holders() {
