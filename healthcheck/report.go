@@ -89,7 +89,7 @@ type Finding struct {
 	Summary  string   `json:"summary"`  // one sentence
 	Evidence []string `json:"evidence"` // the numbers that decided it
 	Advice   string   `json:"advice"`   // the remedy, imperative
-	Runbook  string   `json:"runbook"`  // path of the page below docs/runbooks, e.g. "leak"
+	Runbook  string   `json:"runbook"`  // URL of the page about the cause
 }
 
 // Report is one judgement. It is immutable: share it freely, change nothing in it. A degraded or unhealthy report carries

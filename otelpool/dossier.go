@@ -110,7 +110,7 @@ func inWords(sites []siteHolders) []string {
 func (d *dossier) log(l *eventLog) {
 	places := inWords(d.sites)
 	attrs := []slog.Attr{
-		slog.Any("holders", places), slog.Int64("waiting", d.waiting), slog.Int64("timeouts", d.timeouts),
+		slog.Any("holders", sentences(places)), slog.Int64("waiting", d.waiting), slog.Int64("timeouts", d.timeouts),
 	}
 	if d.oldest.Age > 0 {
 		attrs = append(attrs, seconds("oldest_wait", d.oldest.Age), slog.String("oldest_waiter", d.oldest.Site))

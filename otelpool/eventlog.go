@@ -2,7 +2,9 @@ package otelpool
 
 import (
 	"context"
+	"encoding/json"
 	"log/slog"
+	"strings"
 	"time"
 
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
@@ -89,3 +91,12 @@ func spanContext(traceID, spanID string) context.Context {
 func seconds(name string, d time.Duration) slog.Attr {
 	return slog.Float64(name+"_seconds", d.Round(time.Microsecond).Seconds())
 }
+
+// sentences are an array to whoever can carry one, and to the others separated: slog's text would run them together.
+type sentences []string
+
+// MarshalText implements [encoding.TextMarshaler], which slog's TextHandler asks for.
+func (s sentences) MarshalText() ([]byte, error) { return []byte(strings.Join(s, "; ")), nil }
+
+// MarshalJSON implements [json.Marshaler], which goes before.
+func (s sentences) MarshalJSON() ([]byte, error) { return json.Marshal([]string(s)) }

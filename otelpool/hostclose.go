@@ -2,7 +2,6 @@ package otelpool
 
 import (
 	"log/slog"
-	"strings"
 	"time"
 
 	"github.com/otelpool/pgx/internal/poolstate"
@@ -39,9 +38,7 @@ func (m *Monitor) followClose(now time.Time) (gone bool) {
 	}
 	if c.told.IsZero() || now.Sub(c.told) >= namedEvery {
 		c.told = now
-		places := inWords(bySite(m.Holders()))
-		m.log.warn(telemetry.EventShutdownWaiting, "Close waits for "+connections(held)+", held by: "+strings.Join(places, "; "),
-			slog.Any("holders", places))
+		m.log.warn(telemetry.EventShutdownWaiting, "Close waits for "+connections(held), m.heldBy())
 	}
 	return false
 }

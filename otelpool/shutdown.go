@@ -57,7 +57,7 @@ func (m *Monitor) Shutdown(ctx context.Context) error {
 	var blocked *ShutdownError
 	if cause := m.await(ctx, drained); cause != nil {
 		blocked = &ShutdownError{Holders: m.Holders(), Held: int(m.pool.Stat().AcquiredConns()), Cause: cause}
-		m.log.warn(telemetry.EventShutdownCompleted, "gave up waiting for held connections", slog.Int("held", blocked.Held))
+		m.log.warn(telemetry.EventShutdownCompleted, "gave up waiting for held connections", slog.Int("held", blocked.Held), m.heldBy())
 	} else {
 		m.log.info(telemetry.EventShutdownCompleted, "pool is closed", seconds("took", time.Since(started)))
 	}
@@ -95,7 +95,7 @@ func (m *Monitor) await(ctx context.Context, drained <-chan struct{}) error {
 			}
 			return context.Cause(ctx)
 		case <-progress.C:
-			m.log.info(telemetry.EventShutdownWaiting, m.progress(ctx))
+			m.log.info(telemetry.EventShutdownWaiting, m.progress(ctx), m.heldBy())
 		}
 	}
 }
@@ -129,6 +129,11 @@ func within(d time.Duration, done <-chan struct{}) bool {
 	case <-timer.C:
 		return false
 	}
+}
+
+// heldBy is where the connections that are out were taken, as a log attribute.
+func (m *Monitor) heldBy() slog.Attr {
+	return slog.Any("holders", sentences(inWords(bySite(m.Holders()))))
 }
 
 // progress is one line: "waiting for 3 connections, 12s left".

@@ -101,8 +101,8 @@ func TestShutdownWaitsForHoldersWithProgress(t *testing.T) {
 		if len(waiting) != 2 {
 			t.Fatalf("%d records of waiting, want one a second", len(waiting))
 		}
-		waiting[0].check(t, "INFO", "waiting for 1 connection, 9s left")
-		waiting[1].check(t, "INFO", "waiting for 1 connection, 8s left")
+		waiting[0].check(t, "INFO", "waiting for 1 connection, 9s left", "holders")
+		waiting[1].check(t, "INFO", "waiting for 1 connection, 8s left", "holders")
 	})
 }
 
@@ -132,7 +132,7 @@ func TestShutdownEndsWithItsContextAndNamesEveryHolder(t *testing.T) {
 		if n := strings.Count(err.Error(), "otelpool_test.take\n"); n != 2 {
 			t.Errorf("%d holders are named", n)
 		}
-		b.log.of(t, "shutdown.completed")[0].check(t, "WARN", "gave up waiting for held connections", "held")
+		b.log.of(t, "shutdown.completed")[0].check(t, "WARN", "gave up waiting for held connections", "held", "holders")
 		if b.monitor.Health().State != healthcheck.Terminated {
 			t.Error("the last report does not say so")
 		}

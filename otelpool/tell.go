@@ -18,8 +18,7 @@ import (
 
 const (
 	statisticsEvery = time.Minute
-	usageHigh       = 0.8 // share of held connections above which pool.usage_high is told
-	usageLow        = 0.7 // and below which it may be told again
+	usageLow        = 0.9 // share of Policy.UsageWarning below which high use may be told again
 	leaksPerMinute  = 20  // leak records a minute; the rest are counted
 )
 
@@ -39,7 +38,7 @@ type told struct {
 func (l *eventLog) tell(before, o *observation, m *Monitor) {
 	l.tellStart(o, m)
 	l.tellEvents(o)
-	l.tellUsage(o)
+	l.tellUsage(o, m.config.policy.UsageWarning)
 	l.tellExhaustion(before, o, m)
 	if before != nil && before.report.Status != o.report.Status && o.report.State != healthcheck.ShuttingDown {
 		l.tellHealth(before.report, o.report) // of a shutdown its own events tell
@@ -173,13 +172,13 @@ func stackText(frames []tracer.Frame) string {
 	return b.String()
 }
 
-func (l *eventLog) tellUsage(o *observation) {
+func (l *eventLog) tellUsage(o *observation, warning float64) {
 	switch usage := o.usage(); {
-	case !l.told.usage && usage >= usageHigh:
+	case !l.told.usage && o.report.UsageHigh:
 		l.told.usage = true
 		l.warn(telemetry.EventUsageHigh, "most connections are in use", slog.Float64("usage", usage),
 			slog.Int("active", int(o.stat.AcquiredConns())), slog.Int("max_connections", int(o.stat.MaxConns())))
-	case l.told.usage && usage < usageLow:
+	case l.told.usage && usage < usageLow*warning:
 		l.told.usage = false
 	}
 }
@@ -212,7 +211,7 @@ func (l *eventLog) tellHealth(before, now *healthcheck.Report) {
 		f := now.Findings[0]
 		message += ": " + f.Summary
 		attrs = append(attrs, slog.String(string(telemetry.KeyCause), string(f.Cause)),
-			slog.Any("evidence", f.Evidence), slog.String("advice", f.Advice), slog.String("runbook", f.Runbook))
+			slog.Any("evidence", sentences(f.Evidence)), slog.String("advice", f.Advice), slog.String("runbook", f.Runbook))
 	}
 	l.emit(context.Background(), level, telemetry.EventHealthChanged, message, attrs...)
 }

@@ -44,8 +44,8 @@ func (s *shop) nest(ctx context.Context) (func() error, error) {
 			return
 		}
 		defer tx.Rollback(context.WithoutCancel(ctx))
-		pause(ctx, 200*time.Millisecond)                      // until the others have theirs
-		_, _ = s.pool.Exec(ctx, "SELECT count(*) FROM items") // should be tx.Exec
+		pause(ctx, 200*time.Millisecond)                                    // until the others have theirs
+		_, _ = s.pool.Exec(ctx, "SELECT count(*) FROM otelpool_demo.items") // should be tx.Exec
 	}), nil
 }
 

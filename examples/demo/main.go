@@ -1,6 +1,6 @@
 // Demo: a small shop that works its database, watched by otelpool.
 //
-// It starts a throwaway PostgreSQL of its own, or uses DATABASE_URL, and shows the pool live in the terminal: how many
+// It starts a throwaway PostgreSQL of its own, or works in the schema otelpool_demo of DATABASE_URL, and shows the pool live in the terminal: how many
 // connections are held and by whom, how long callers wait, what state the pool is in and why. Where
 // OTEL_EXPORTER_OTLP_ENDPOINT is set it sends metrics, traces and logs there.
 //
@@ -19,6 +19,7 @@ import (
 	"net/url"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 
@@ -33,9 +34,18 @@ func main() {
 	duration := flags.Duration("for", 0, "stop after this long; 0 runs until interrupted")
 	once := flags.Bool("once", false, "play the fault script once; exit 0 only if every fault is named rightly")
 	flags.Parse(os.Args[1:])
-	if flags.NArg() > 0 || *duration < 0 || *once && os.Getenv("DATABASE_URL") != "" {
-		fmt.Fprintf(os.Stderr, "demo: unexpected arguments %q, -for %v is negative, or -once is to break DATABASE_URL's server\n",
-			flags.Args(), *duration)
+	var mistakes []string
+	if flags.NArg() > 0 {
+		mistakes = append(mistakes, fmt.Sprintf("unexpected arguments %q", flags.Args()))
+	}
+	if *duration < 0 {
+		mistakes = append(mistakes, fmt.Sprintf("-for is %v: want 0 or more", *duration))
+	}
+	if *once && os.Getenv("DATABASE_URL") != "" {
+		mistakes = append(mistakes, "-once stops and starts its own server: unset DATABASE_URL")
+	}
+	if len(mistakes) > 0 {
+		fmt.Fprintln(os.Stderr, "demo:", strings.Join(mistakes, "; "))
 		flags.Usage()
 		os.Exit(2)
 	}

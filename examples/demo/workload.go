@@ -29,13 +29,14 @@ type shop struct {
 
 func newShop(pool *pgxpool.Pool, tracer trace.Tracer) *shop { return &shop{pool, tracer} }
 
-// open makes the tables.
+// open makes the tables, in a schema of their own: the database may be somebody's.
 func (s *shop) open(ctx context.Context) error {
 	_, err := s.pool.Exec(ctx, `
-		DROP TABLE IF EXISTS orders, items;
-		CREATE TABLE items (id int PRIMARY KEY, stock int NOT NULL);
-		CREATE TABLE orders (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, item int NOT NULL, at timestamptz NOT NULL DEFAULT now());
-		INSERT INTO items SELECT n, 1000000 FROM generate_series(1, 1000) AS n`)
+		DROP SCHEMA IF EXISTS otelpool_demo CASCADE;
+		CREATE SCHEMA otelpool_demo;
+		CREATE TABLE otelpool_demo.items (id int PRIMARY KEY, stock int NOT NULL);
+		CREATE TABLE otelpool_demo.orders (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, item int NOT NULL, at timestamptz NOT NULL DEFAULT now());
+		INSERT INTO otelpool_demo.items SELECT n, 1000000 FROM generate_series(1, 1000) AS n`)
 	if err != nil {
 		return fmt.Errorf("open the shop: %w", err)
 	}
@@ -84,17 +85,17 @@ func (s *shop) once(ctx context.Context, name string, task func(context.Context)
 
 func (s *shop) browse(ctx context.Context) error {
 	var stock int
-	return s.pool.QueryRow(ctx, "SELECT stock FROM items WHERE id = $1", 1+rand.IntN(items)).Scan(&stock)
+	return s.pool.QueryRow(ctx, "SELECT stock FROM otelpool_demo.items WHERE id = $1", 1+rand.IntN(items)).Scan(&stock)
 }
 
 func (s *shop) order(ctx context.Context) error {
 	return pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
 		item := 1 + rand.IntN(items)
-		if _, err := tx.Exec(ctx, "UPDATE items SET stock = stock - 1 WHERE id = $1", item); err != nil {
+		if _, err := tx.Exec(ctx, "UPDATE otelpool_demo.items SET stock = stock - 1 WHERE id = $1", item); err != nil {
 			return err
 		}
 		pause(ctx, 5*time.Millisecond) // the application thinks
-		_, err := tx.Exec(ctx, "INSERT INTO orders (item) VALUES ($1)", item)
+		_, err := tx.Exec(ctx, "INSERT INTO otelpool_demo.orders (item) VALUES ($1)", item)
 		return err
 	})
 }
@@ -102,7 +103,7 @@ func (s *shop) order(ctx context.Context) error {
 // takeStock is the batch job: it keeps its connection longer than others and says so.
 func (s *shop) takeStock(ctx context.Context) error {
 	ctx = otelpool.ExpectLongHold(ctx, "stock-taking reads everything")
-	_, err := s.pool.Exec(ctx, "SELECT sum(stock), pg_sleep(0.5) FROM items")
+	_, err := s.pool.Exec(ctx, "SELECT sum(stock), pg_sleep(0.5) FROM otelpool_demo.items")
 	return err
 }
 
