@@ -3,6 +3,7 @@ package healthcheck
 import (
 	"math"
 	"net/http"
+	"net/url"
 	"time"
 )
 
@@ -90,9 +91,14 @@ func round3(v float64) float64 {
 func millis(d time.Duration) float64 { return round3(d.Seconds() * 1000) }
 
 func (e *Endpoints) serveOne(w http.ResponseWriter, r *http.Request) {
-	snap := e.find(r.URL.Query().Get("pool"))
+	query, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		http.Error(w, "the query cannot be read", http.StatusBadRequest)
+		return
+	}
+	snap := e.find(query.Get("pool"))
 	if snap == nil {
-		http.NotFound(w, r)
+		http.Error(w, "no pool of that name", http.StatusNotFound)
 		return
 	}
 	status := code(e.status(snap), snap.Draining())

@@ -48,8 +48,7 @@ func (f *facts) within(t time.Time, d time.Duration) bool {
 // known says whether anything was seen to work: without that, no pool is called healthy.
 func (f *facts) known() bool {
 	s := f.s
-	return s.Connect.Opened > 0 || !s.Connect.LastAt.IsZero() || s.Traffic.OK > 0 || !s.Probe.OKAt.IsZero() ||
-		s.Pool.Total > s.Pool.Constructing
+	return s.Connect.Opened > 0 || !proofIn(s).IsZero() || s.Traffic.OK > 0 || s.Pool.Total > s.Pool.Constructing
 }
 
 // quiet says that nobody waited and nobody's wait ended: the sample knows nothing about waits.

@@ -3,6 +3,7 @@ package healthcheck
 import (
 	"encoding/json"
 	"net/http"
+	"regexp"
 	"strings"
 	"time"
 )
@@ -136,13 +137,15 @@ func code(status Status, draining bool) int {
 	return http.StatusOK
 }
 
+// unwanted matches the parameters of a media type that is not wanted.
+var unwanted = regexp.MustCompile(`(?i)(^|;)\s*q\s*=\s*0(\.0*)?\s*(;|$)`)
+
 // wantsHealthJSON says whether the Accept header names the media type of draft-inadarei-api-health-check.
 func wantsHealthJSON(r *http.Request) bool {
 	for _, accept := range r.Header.Values("Accept") {
 		for kind := range strings.SplitSeq(accept, ",") {
 			kind, params, _ := strings.Cut(kind, ";")
-			refused := strings.ReplaceAll(params, " ", "") == "q=0"
-			if strings.EqualFold(strings.TrimSpace(kind), healthJSON) && !refused {
+			if strings.EqualFold(strings.TrimSpace(kind), healthJSON) && !unwanted.MatchString(params) {
 				return true
 			}
 		}

@@ -2,6 +2,7 @@ package healthcheck
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -122,7 +123,21 @@ func (j *Judge) report(at time.Time) *Report {
 	if r.Status > Healthy {
 		r.Findings = j.why
 	}
+	if j.state == Recovering {
+		r.Findings = inRetrospect(j.why)
+	}
 	return r
+}
+
+// inRetrospect is what was found, in words for the time when it is over and the pool is only watched for a while longer.
+func inRetrospect(why []Finding) []Finding {
+	past := slices.Clone(why)
+	for i := range past {
+		past[i].Summary = "It serves again. What had happened: " + past[i].Summary
+		past[i].Advice = "Nothing now, if it stays so. Against the next time: " + past[i].Advice
+		past[i].Evidence = append([]string{"what follows was seen before it recovered"}, past[i].Evidence...)
+	}
+	return past
 }
 
 // flaps counts the changes of status, as opposed to state, within flapSpan. Coming to life is none.

@@ -112,11 +112,10 @@ func outage(t *testing.T, length int, back ...func(*Sample)) time.Duration {
 
 func TestAPoolIsHealthySoonAfterItsServerReturns(t *testing.T) {
 	for name, back := range map[string]func() []func(*Sample){
-		"with traffic":      func() []func(*Sample) { return f(once(connected(10)), easy) },
-		"without traffic":   func() []func(*Sample) { return f(once(connected(2)), waiting(0, 0)) },
-		"seen by the probe": func() []func(*Sample) { return f(once(func(s *Sample) { s.Probe.OKAt = s.At }), waiting(0, 0)) },
-		"seen by its view": func() []func(*Sample) {
-			return f(once(func(s *Sample) { s.Server = &ServerView{At: s.At} }), waiting(0, 0))
+		"with traffic":    func() []func(*Sample) { return f(once(connected(10)), easy) },
+		"without traffic": func() []func(*Sample) { return f(once(connected(2)), waiting(0, 0)) },
+		"seen by the probe": func() []func(*Sample) { // which has the pool connect, and then says so
+			return f(once(func(s *Sample) { connected(1)(s); s.Probe.OKAt = s.At }), waiting(0, 0))
 		},
 		"with late timeouts": func() []func(*Sample) { return f(once(connected(10)), once(failed("timeout")), easy) },
 	} {
@@ -127,6 +126,22 @@ func TestAPoolIsHealthySoonAfterItsServerReturns(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// A server that takes the probe's connections may refuse the pool's: a pool whose AfterConnect fails was called healthy.
+func TestAServerThatAnswersOnlyTheProbeIsNoRecovery(t *testing.T) {
+	m := newSim(t, Evidence())
+	refusal := refused("_OTHER", "role tenant does not exist")
+	m.ticks(2, refusal)
+	for range 60 {
+		m.ticks(11, func(s *Sample) { s.Probe.OKAt = s.At; s.Server = &ServerView{At: s.At} })
+		if r := m.tick(refusal); r.State != StateUnhealthy || r.Started {
+			t.Fatalf("%s, started %t", r.State, r.Started)
+		}
+	}
+	if r := m.ticks(20, connected(1), easy); r.Status != Healthy {
+		t.Errorf("once it connects: %s", r.Status)
 	}
 }
 

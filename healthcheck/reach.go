@@ -89,7 +89,15 @@ func latest(a, b time.Time) time.Time {
 	return a
 }
 
-func proofIn(s *Sample) time.Time { return latest(s.Connect.LastAt, s.Probe.OKAt) }
+// proofIn is when the server is known to have answered. The probe's word counts unless the pool has no connection and its own
+// last attempt failed: the pool asks more of the server than the probe does, in its AfterConnect for one.
+func proofIn(s *Sample) time.Time {
+	c := &s.Connect
+	if s.Pool.Total <= s.Pool.Constructing && c.LastErrorAt.After(c.LastAt) && Classify(c.LastErrorType) != "" {
+		return c.LastAt
+	}
+	return latest(c.LastAt, s.Probe.OKAt)
+}
 
 // firstProof is when the first sample was taken that knows of an answer after t.
 func firstProof(all []Sample, t time.Time) time.Time {

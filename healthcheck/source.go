@@ -15,6 +15,8 @@ type Snapshot struct {
 	LastError   string        // text without secrets; empty if there was none
 	LastErrorAt time.Time
 	StartedAt   time.Time // when the pool was instrumented: uptime counts from here
+
+	Interval time.Duration // between judgements; 0 if that is not known
 }
 
 // Source returns the current snapshot of one pool. Handlers call it once a request, from many goroutines: it should be no
@@ -23,6 +25,9 @@ type Source func() *Snapshot
 
 // load reads s with its holes filled.
 func (s Source) load() *Snapshot {
+	if s == nil {
+		return &noSnapshot
+	}
 	if snap := s(); snap != nil && snap.Report != nil {
 		return snap
 	}
@@ -36,11 +41,11 @@ func (s *Snapshot) Draining() bool {
 	return s.Report.State == ShuttingDown || s.Report.State == Terminated
 }
 
-// Status returns the tier at now. A report older than stale comes from a judge that has stopped and says nothing any more;
-// 0 is [DefaultStaleAfter], a negative value believes reports of any age.
+// Status returns the tier at now. A report older than stale comes from a judge that has stopped and says nothing any more; 0 is
+// [DefaultStaleAfter] or three intervals, whichever is longer, a negative value believes reports of any age.
 func (s *Snapshot) Status(now time.Time, stale time.Duration) Status {
 	if stale == 0 {
-		stale = DefaultStaleAfter
+		stale = max(DefaultStaleAfter, 3*s.Interval)
 	}
 	if stale > 0 && !s.Report.At.IsZero() && now.Sub(s.Report.At) > stale {
 		return Unknown

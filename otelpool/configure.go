@@ -1,6 +1,7 @@
 package otelpool
 
 import (
+	"context"
 	"fmt"
 	"reflect"
 
@@ -15,7 +16,8 @@ import (
 // Instrument needs to know.
 type hook struct {
 	*tracer.Tracer
-	config *config
+	config        *config
+	beforeConnect func(context.Context, *pgx.ConnConfig) error // what the application set: the probe's failures are not the pool's
 }
 
 // Configure installs the hook in a configuration made by [pgxpool.ParseConfig]. Call it last before
@@ -39,7 +41,7 @@ func Configure(cfg *pgxpool.Config, opts ...Option) error {
 	}
 	t := tracer.New(tracer.Options{StackDepth: c.stackDepth, LeakThreshold: c.leakThreshold, SQLText: c.sqlText})
 	t.SetLimits(cfg.MaxConnLifetime, cfg.MaxConnIdleTime)
-	cfg.ConnConfig.Tracer = tracer.Compose(&hook{t, c}, cfg.ConnConfig.Tracer, querySpans(c.withGlobals()))
+	cfg.ConnConfig.Tracer = tracer.Compose(&hook{t, c, cfg.BeforeConnect}, cfg.ConnConfig.Tracer, querySpans(c.withGlobals()))
 	cfg.BeforeConnect = t.WrapBeforeConnect(cfg.BeforeConnect)
 	cfg.AfterConnect = t.WrapAfterConnect(cfg.AfterConnect)
 	cfg.BeforeClose = t.WrapBeforeClose(cfg.BeforeClose)
@@ -55,6 +57,9 @@ func querySpans(c *config) pgx.QueryTracer {
 		otelpgx.WithTracerProvider(c.tracerProvider),
 		otelpgx.WithMeterProvider(c.meterProvider),
 		otelpgx.WithDisableAcquireTracer(),
+	}
+	if !c.sqlText {
+		opts = append(opts, otelpgx.WithDisableSQLStatementInAttributes())
 	}
 	return otelpgx.NewTracer(append(opts, c.querySpans...)...)
 }

@@ -25,6 +25,8 @@ var (
 	ErrSharedHook = errors.New("hook belongs to another pool")
 	// ErrNameTaken: another live pool has the name given by WithPoolName.
 	ErrNameTaken = errors.New("pool name is taken")
+	// ErrNilContext: Shutdown was given no context.
+	ErrNilContext = errors.New("context is nil")
 	// ErrShutdown: the pool could not be drained in time.
 	ErrShutdown = errors.New("pool was not drained in time")
 )

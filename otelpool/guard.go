@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"runtime/debug"
 
+	"github.com/otelpool/pgx/internal/redact"
 	"github.com/otelpool/pgx/internal/telemetry"
 )
 
@@ -18,7 +19,7 @@ func (m *Monitor) guarded(what string, f func()) (finished bool) {
 	defer func() {
 		if v := recover(); v != nil && !m.panicked.Swap(true) {
 			m.log.emit(context.Background(), slog.LevelError, telemetry.EventPanicked, "a panic was caught while "+what,
-				slog.String("panic", fmt.Sprint(v)), slog.String("stack", string(debug.Stack())))
+				slog.String("panic", redact.Text(fmt.Sprint(v))), slog.String("stack", string(debug.Stack())))
 		}
 	}()
 	f()
@@ -38,10 +39,14 @@ func (h guardedHandler) Handle(ctx context.Context, r slog.Record) error {
 	return h.Handler.Handle(ctx, r)
 }
 
-func (h guardedHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
+func (h guardedHandler) WithAttrs(attrs []slog.Attr) (with slog.Handler) {
+	with = h
+	defer func() { _ = recover() }()
 	return guardedHandler{h.Handler.WithAttrs(attrs)}
 }
 
-func (h guardedHandler) WithGroup(name string) slog.Handler {
+func (h guardedHandler) WithGroup(name string) (with slog.Handler) {
+	with = h
+	defer func() { _ = recover() }()
 	return guardedHandler{h.Handler.WithGroup(name)}
 }

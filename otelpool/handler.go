@@ -20,9 +20,23 @@ import (
 func (m *Monitor) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/", healthcheck.Handler(m.Source()))
-	mux.HandleFunc("GET /debug/pool/holders", m.serveHolders)
-	mux.HandleFunc("GET /debug/pool/holders.pb.gz", m.serveHoldersProfile)
+	mux.Handle("/debug/pool/holders", readOnly(m.serveHolders))
+	mux.Handle("/debug/pool/holders.pb.gz", readOnly(m.serveHoldersProfile))
 	return mux
+}
+
+// readOnly answers GET and HEAD, and keeps what it says out of caches.
+func readOnly(serve http.HandlerFunc) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodGet && r.Method != http.MethodHead {
+			w.Header().Set("Allow", "GET, HEAD")
+			http.Error(w, "read-only", http.StatusMethodNotAllowed)
+			return
+		}
+		w.Header().Set("Cache-Control", "no-store")
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		serve(w, r)
+	})
 }
 
 // Source is what the health endpoints read of this pool: the load of one pointer. That of a Monitor that observes nothing
@@ -39,7 +53,6 @@ func (m *Monitor) Source() healthcheck.Source {
 func (m *Monitor) serveHolders(w http.ResponseWriter, _ *http.Request) {
 	body := map[string]any{"pool": m.Name(), "holders": m.Holders(), "waiters": m.Waiters()}
 	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Cache-Control", "no-store")
 	encoder := json.NewEncoder(w)
 	encoder.SetIndent("", "  ")
 	_ = encoder.Encode(body) // the client is gone: nobody to tell
@@ -53,5 +66,6 @@ func (t *ticker) snapshot(o *observation) *healthcheck.Snapshot {
 		Total:  int(o.stat.TotalConns()), Idle: int(o.stat.IdleConns()), Active: int(o.stat.AcquiredConns()),
 		Waiting: int(o.snap.Counters.Waiting), Max: int(o.stat.MaxConns()),
 		Latency: o.snap.Counters.LastCreate, LastError: text, LastErrorAt: at, StartedAt: t.started,
+		Interval: t.monitor.config.healthInterval,
 	}
 }

@@ -24,7 +24,11 @@ func Instrument(pool *pgxpool.Pool, opts ...Option) (*Monitor, error) {
 		return nil, fmt.Errorf("otelpool: Instrument: %w", ErrNilPool)
 	}
 	cfg := pool.Config()
-	h, configured := tracer.Find[*hook](cfg.ConnConfig.Tracer)
+	var installed any = cfg.ConnConfig.Tracer
+	if asked, known := poolstate.Tracer(pool); known {
+		installed = asked // Configure may have come too late
+	}
+	h, configured := tracer.Find[*hook](installed)
 	var base *config
 	if configured {
 		base = h.config
@@ -41,7 +45,7 @@ func Instrument(pool *pgxpool.Pool, opts ...Option) (*Monitor, error) {
 	}
 	var t *tracer.Tracer
 	if configured {
-		t = h.Tracer
+		t, cfg.BeforeConnect = h.Tracer, h.beforeConnect
 		if bound := t.Bind(pool); bound != pool {
 			return nil, fmt.Errorf("otelpool: Instrument: %w: parse and Configure one configuration for each pool", ErrSharedHook)
 		}

@@ -88,7 +88,7 @@ func (m *metrics) unregister() error {
 // commonAttributes are on every asynchronous series: the pool, and the configured target it leads to.
 func commonAttributes(name string, conn *pgx.ConnConfig) []attribute.KeyValue {
 	attrs := []attribute.KeyValue{semconv.DBClientConnectionPoolName(name), semconv.DBSystemNamePostgreSQL}
-	if database := text(conn.Database); database != "" {
+	if database := plausible(conn.Database); database != "" {
 		attrs = append(attrs, semconv.DBNamespace(database))
 	}
 	if servers := text(targets(conn)); servers != "" {

@@ -78,9 +78,10 @@ func start(pool *pgxpool.Pool, cfg *pgxpool.Config, t *tracer.Tracer, c *config)
 	}
 	if t == nil {
 		m.log.warn(telemetry.EventStatOnly, "pool was built without the hook: waits, holds, leaks and causes cannot be seen; "+
-			"call otelpool.Configure(cfg) before pgxpool.NewWithConfig(ctx, cfg)")
+			"call otelpool.Configure(cfg), as the last change of cfg, before pgxpool.NewWithConfig(ctx, cfg)")
 	}
-	m.tick.observe(time.Now(), 0)
+	// Whatever panics here belongs to the host's providers or log handler; the first report is made before they are called.
+	m.guarded("looking at the pool", func() { m.tick.observe(time.Now(), 0) })
 	ctx, cancel := context.WithCancel(context.Background())
 	m.stop = cancel
 	go m.run(ctx)

@@ -50,6 +50,12 @@ func (o *observation) usage() float64 {
 	return float64(o.stat.AcquiredConns()) / float64(o.stat.MaxConns())
 }
 
+// inVain says that a pool which nobody can look into, having no hook, went on connecting and has nothing to show for it.
+func (o *observation) inVain(previous *observation) bool {
+	return !o.full && previous != nil && o.stat.NewConnsCount() > previous.stat.NewConnsCount() &&
+		o.stat.TotalConns() == o.stat.ConstructingConns()
+}
+
 // ticker makes observations. It belongs to the monitor's loop.
 type ticker struct {
 	monitor *Monitor
@@ -88,8 +94,8 @@ func (t *ticker) observe(now time.Time, late time.Duration) {
 	o.recent = t.recent
 	o.health = t.snapshot(o)
 	m.last.Store(o)
-	m.prober.react(o.report)
 	m.log.tell(previous, o, m)
+	m.prober.react(o.report, o.inVain(previous))
 }
 
 // starvedAfter is the least lateness of a tick that counts as starvation of the process.

@@ -2,6 +2,7 @@ package otelpool
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"time"
 
@@ -14,7 +15,7 @@ import (
 )
 
 // Option changes a default of [Configure], [Instrument] or [Open]. Later options win. What Configure was given holds for
-// Instrument too, which may override it; only [WithQuerySpans] must be known before the pool exists.
+// Instrument too, which may override it; only [WithQuerySpans], and what concerns its spans, must be known before the pool exists.
 type Option func(*config)
 
 // WithMeterProvider sets where metrics go. The default is the global provider at the time of the call.
@@ -99,11 +100,21 @@ func WithSQLText(on bool) Option {
 	return func(c *config) { c.sqlText = on }
 }
 
-// WithQuerySpans adds a span for each query of a request that is being traced, by otelpgx, to the configured
-// TracerProvider. Its acquire span and metric are off, since otelpool measures acquires itself; set otelpgx's tracer in the
-// configuration before Configure to have both.
+// WithQuerySpans has otelpgx add spans for the queries, prepares and connects of requests that are being traced to the
+// configured TracerProvider, and its metric db.client.operation.duration to the MeterProvider, both as they are when Configure
+// is called. Its acquire span and metric are off, since otelpool measures acquires itself; set otelpgx's tracer in the
+// configuration before Configure to have both. The text of statements is on the spans only with [WithSQLText]; an error is
+// there as PostgreSQL words it, which may quote a value.
 func WithQuerySpans(opts ...otelpgx.Option) Option {
-	return func(c *config) { c.querySpans, c.querySpansBy = append([]otelpgx.Option{}, opts...), "WithQuerySpans" }
+	return func(c *config) {
+		for i, opt := range opts {
+			if opt == nil {
+				c.reject("WithQuerySpans", fmt.Sprintf("nil as option %d", i+1), "options of otelpgx", nil)
+				return
+			}
+		}
+		c.querySpans, c.querySpansBy = append([]otelpgx.Option{}, opts...), "WithQuerySpans"
+	}
 }
 
 // ExpectLongHold returns a context for acquires that are meant to last: a LISTEN worker, a batch job, a session lock.

@@ -60,6 +60,9 @@ func newProber(m *Monitor, config *pgx.ConnConfig, prepare func(context.Context,
 	config = config.Copy()
 	config.Tracer = nil
 	config.OnNotice, config.OnNotification = nil, nil
+	if config.RuntimeParams == nil {
+		config.RuntimeParams = make(map[string]string, 1)
+	}
 	config.RuntimeParams["application_name"] = probeName // poolers refuse most other parameters
 	config.ConnectTimeout = probeTimeout
 	config.DefaultQueryExecMode = pgx.QueryExecModeExec // nothing prepared stays behind in a connection pooler
@@ -80,11 +83,12 @@ func (p *prober) state() probeState {
 	return p.now
 }
 
-// react starts or ends outage and probe as the report asks. Only the monitor's loop calls it.
-func (p *prober) react(r *healthcheck.Report) {
+// react starts or ends outage and probe as the report asks, or the pool's attempts in vain to connect. Only the monitor's loop
+// calls it.
+func (p *prober) react(r *healthcheck.Report, inVain bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	unwell := r.Status == healthcheck.Degraded || r.Status == healthcheck.Unhealthy || doubtful(r) || p.unasked(r)
+	unwell := r.Status == healthcheck.Degraded || r.Status == healthcheck.Unhealthy || doubtful(r) || inVain || p.unasked(r)
 	lost := r.Status == healthcheck.Unhealthy && len(r.Findings) > 0 && slices.Contains(outageCauses, r.Findings[0].Cause)
 	switch {
 	case lost && p.now.since.IsZero():
@@ -113,12 +117,12 @@ func (p *prober) unasked(r *healthcheck.Report) bool {
 }
 
 func (p *prober) outageBegins(r *healthcheck.Report) {
-	p.now.outages++
-	p.now.since = r.At
 	tracer := p.monitor.config.tracerProvider.Tracer(telemetry.ScopeName,
 		trace.WithInstrumentationVersion(telemetry.Version), trace.WithSchemaURL(semconv.SchemaURL))
 	_, p.span = tracer.Start(context.Background(), "database outage", trace.WithTimestamp(r.At), trace.WithAttributes(
 		semconv.DBClientConnectionPoolName(p.monitor.name), telemetry.KeyCause.String(string(r.Findings[0].Cause))))
+	p.now.outages++
+	p.now.since = r.At
 }
 
 func (p *prober) outageEnds(r *healthcheck.Report) {

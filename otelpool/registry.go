@@ -50,8 +50,17 @@ func (r *registry) release(pool *pgxpool.Pool, name string) {
 
 // derivedName is the first non-empty of database, server and "postgresql".
 func derivedName(c *pgconn.Config) string {
-	name := cmp.Or(text(c.Database), text(c.Host), "postgresql")
+	name := cmp.Or(plausible(c.Database), plausible(c.Host), "postgresql")
 	return text(name[:min(len(name), maxPoolName)])
+}
+
+// plausible is text, or nothing where that looks like the rest of a password: of a URL in which nobody encoded the / of one,
+// what follows that / is parsed as the database.
+func plausible(s string) string {
+	if s = text(s); strings.TrimSpace(s) == "" || strings.Contains(s, "@") {
+		return ""
+	}
+	return s
 }
 
 // text is what can be sent of s: OTLP refuses a whole batch for one string that is not UTF-8.

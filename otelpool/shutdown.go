@@ -17,6 +17,8 @@ type ShutdownError struct {
 	Holders []tracer.Holder // still out of the pool when time was up, with their stacks
 	Held    int             // how many that were by the pool's own count: without the hook nobody knows the holders
 	Cause   error           // the context's
+
+	err error // the context's error, which its cause may hide
 }
 
 // Error names each holder and the place it was taken at.
@@ -36,36 +38,56 @@ func (e *ShutdownError) Error() string {
 }
 
 // Unwrap makes the error match ErrShutdown and the context's error.
-func (e *ShutdownError) Unwrap() []error { return []error{ErrShutdown, e.Cause} }
+func (e *ShutdownError) Unwrap() []error { return []error{ErrShutdown, e.Cause, e.err} }
 
 // Shutdown closes the pool: new acquires fail at once, readiness ends, and held connections are waited for with progress
 // in the log. It returns when the pool is drained, or when ctx is done, whichever comes first; then the error is a
 // *[ShutdownError] that names every holder. pgxpool's own Close, which has no way to give up, goes on in the background
 // until they release. The Monitor is closed in either case.
 func (m *Monitor) Shutdown(ctx context.Context) error {
-	if m.absent() {
+	switch {
+	case m.absent():
 		return nil
+	case ctx == nil:
+		return fmt.Errorf("otelpool: Shutdown: %w", ErrNilContext)
 	}
+	result := make(chan error, 1)
+	go func() { result <- m.shutdown(ctx) }()
+	select {
+	case err := <-result:
+		return err
+	case <-ctx.Done():
+	}
+	select { // it ends by itself, unless a log handler keeps it
+	case err := <-result:
+		return err
+	case <-time.After(10 * moment):
+		return m.blocked(ctx)
+	}
+}
+
+func (m *Monitor) shutdown(ctx context.Context) error {
 	m.beginDraining()
-	m.log.info(telemetry.EventShutdownStarted, "closing the pool", slog.Int("active", int(m.pool.Stat().AcquiredConns())))
-	started := time.Now()
+	active, started := m.pool.Stat().AcquiredConns(), time.Now()
 	drained := make(chan struct{})
 	go func() {
 		defer close(drained)
 		m.pool.Close()
 	}()
-	var blocked *ShutdownError
-	if cause := m.await(ctx, drained); cause != nil {
-		blocked = &ShutdownError{Holders: m.Holders(), Held: int(m.pool.Stat().AcquiredConns()), Cause: cause}
-		m.log.warn(telemetry.EventShutdownCompleted, "gave up waiting for held connections", slog.Int("held", blocked.Held), m.heldBy())
-	} else {
+	m.log.info(telemetry.EventShutdownStarted, "closing the pool", slog.Int("active", int(active)))
+	var blocked error
+	if m.await(ctx, drained) {
 		m.log.info(telemetry.EventShutdownCompleted, "pool is closed", seconds("took", time.Since(started)))
+	} else {
+		blocked = m.blocked(ctx)
+		m.log.warn(telemetry.EventShutdownCompleted, "gave up waiting for held connections",
+			slog.Int("held", int(m.pool.Stat().AcquiredConns())), m.heldBy())
 	}
-	err := m.closeWithin(ctx)
-	if blocked != nil {
-		return errors.Join(blocked, err)
-	}
-	return err
+	return errors.Join(blocked, m.closeWithin(ctx))
+}
+
+func (m *Monitor) blocked(ctx context.Context) *ShutdownError {
+	return &ShutdownError{Holders: m.Holders(), Held: int(m.pool.Stat().AcquiredConns()), Cause: context.Cause(ctx), err: ctx.Err()}
 }
 
 // beginDraining has the loop look at once: readiness must not wait for the next tick.
@@ -80,20 +102,17 @@ func (m *Monitor) beginDraining() {
 // moment is how long after ctx's end something is waited for that is about to end by itself, as a rule at once.
 const moment = 100 * time.Millisecond
 
-// await reports progress once a second until the pool is drained (nil) or ctx is done (its error). A pool that nobody holds
-// anything of is given a moment more: callers often shut down with a context that is done already.
-func (m *Monitor) await(ctx context.Context, drained <-chan struct{}) error {
+// await reports progress once a second until the pool is drained or ctx is done, and says whether it was drained. A pool that
+// nobody holds anything of is given a moment more: callers often shut down with a context that is done already.
+func (m *Monitor) await(ctx context.Context, drained <-chan struct{}) bool {
 	progress := time.NewTicker(time.Second)
 	defer progress.Stop()
 	for {
 		select {
 		case <-drained:
-			return nil
+			return true
 		case <-ctx.Done():
-			if m.pool.Stat().AcquiredConns() == 0 && within(moment, drained) {
-				return nil
-			}
-			return context.Cause(ctx)
+			return m.pool.Stat().AcquiredConns() == 0 && within(moment, drained)
 		case <-progress.C:
 			m.log.info(telemetry.EventShutdownWaiting, m.progress(ctx), m.heldBy())
 		}

@@ -70,7 +70,7 @@ func (m *Monitor) Stats() Stats {
 		}
 		return s
 	}
-	m.tracer.Flush()
+	m.tracer.TryFlush()
 	c, f := m.tracer.Counters(), m.tracer.Faults()
 	s.WaitingRequests, s.PeakActiveConnections, s.PeakWaitTimeMS = c.Waiting, c.MaxHeld, milliseconds(c.MaxWait)
 	s.TotalAcquisitions, s.TotalReleases, s.ConnectionsCreated = c.OK, c.Releases, c.Opened

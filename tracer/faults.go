@@ -1,11 +1,14 @@
 package tracer
 
 import (
+	"errors"
+	"fmt"
 	"maps"
 	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/otelpool/pgx/internal/errtype"
 	"github.com/otelpool/pgx/internal/redact"
@@ -32,11 +35,24 @@ type fault struct {
 }
 
 func (f *fault) note(at int64, kind string, err error) {
-	text := redact.Error(err)
+	text := redact.Error(worded(err))
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.count++
 	f.kind, f.text, f.at = kind, text, at
+}
+
+// worded is err, or what may be shown of it: what the server says of a query, in AfterConnect or PrepareConn, may quote data; what
+// it says of a connect does not.
+func worded(err error) (shown error) {
+	shown = err
+	defer func() { _ = recover() }() // it may be anybody's error, and have methods of its own
+	var query *pgconn.PgError
+	var connect *pgconn.ConnectError
+	if errors.As(err, &query) && !errors.As(err, &connect) {
+		return fmt.Errorf("a hook's query failed with SQLSTATE %s", errtype.Of(query))
+	}
+	return shown
 }
 
 func (f *fault) read(t *Tracer) Fault {

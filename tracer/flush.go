@@ -56,6 +56,19 @@ func (t *Tracer) directly(ctx context.Context, d int64) Recorder {
 func (t *Tracer) Flush() {
 	t.flushMu.Lock()
 	defer t.flushMu.Unlock()
+	t.flush()
+}
+
+// TryFlush is Flush unless one is under way already, maybe by whoever calls: a log handler may ask for statistics.
+func (t *Tracer) TryFlush() {
+	if t.flushMu.TryLock() {
+		defer t.flushMu.Unlock()
+		t.flush()
+	}
+}
+
+// flush is done under flushMu.
+func (t *Tracer) flush() {
 	p := t.recorder.Load()
 	if p == nil {
 		return

@@ -62,13 +62,15 @@ func isLetter(c byte) bool { return 'a' <= c|0x20 && c|0x20 <= 'z' }
 // for the holder of a connection knows it by its beginning.
 const maxSQLText = 2048
 
+// abridged is the beginning of sql as valid UTF-8: OTLP refuses a whole batch for one string that is not.
 func abridged(sql string) string {
+	const replacement = "\uFFFD"
 	if len(sql) <= maxSQLText {
-		return sql
+		return strings.ToValidUTF8(sql, replacement)
 	}
 	end := maxSQLText
 	for end > 0 && !utf8.RuneStart(sql[end]) {
 		end--
 	}
-	return sql[:end] + "…"
+	return strings.ToValidUTF8(sql[:end], replacement) + "…"
 }

@@ -63,8 +63,9 @@ func (t *Tracer) newSlot(conn *pgx.Conn, w *wire) *slot {
 // An acquirer publishes its hold and then looks at listed; the pruner clears listed and then looks at the hold. Atomics
 // are sequentially consistent, so at least one of the two sees the other, and no held slot is ever missing.
 type slotTable struct {
-	mu    sync.Mutex // guards slots; taken on a connection's first acquire, by readers, and by the pruner
+	mu    sync.Mutex // guards the rest; taken on a connection's first acquire, by readers, and by the pruner
 	slots map[*slot]struct{}
+	limit int // how many are listed before the list prunes itself: nobody may be sweeping
 }
 
 func (st *slotTable) list(s *slot) {
@@ -75,6 +76,10 @@ func (st *slotTable) list(s *slot) {
 	}
 	st.slots[s] = struct{}{}
 	s.listed.Store(true)
+	if len(st.slots) > max(st.limit, 2*pruneAbove) {
+		st.pruneLocked(s)
+		st.limit = 2 * len(st.slots)
+	}
 }
 
 // held appends to dst every slot that is held now.
@@ -108,12 +113,16 @@ func (st *slotTable) forget(h heldSlot) {
 func (st *slotTable) prune(keep int) {
 	st.mu.Lock()
 	defer st.mu.Unlock()
-	if len(st.slots) <= keep {
-		return
+	if len(st.slots) > keep {
+		st.pruneLocked(nil)
 	}
+}
+
+// pruneLocked forgets them, but not the one that is being listed. The caller holds mu.
+func (st *slotTable) pruneLocked(except *slot) {
 	for s := range st.slots {
 		s.listed.Store(false)
-		if s.hold.Load() != nil {
+		if s == except || s.hold.Load() != nil {
 			s.listed.Store(true)
 			continue
 		}

@@ -214,3 +214,44 @@ func TestAReleasedHoldIsNotKeptInMemory(t *testing.T) {
 	}
 	t.Errorf("%d of %d were kept", holds-len(collected), holds)
 }
+
+// Between Configure and Instrument, or after Close, nobody sweeps.
+func TestConnectionsThatComeAndGoAreForgottenThoughNobodySweeps(t *testing.T) {
+	var table slotTable
+	held := &slot{}
+	held.hold.Store(&acquire{})
+	table.list(held)
+	for range 100_000 {
+		table.list(&slot{})
+	}
+	if n := len(table.slots); n > 4*pruneAbove {
+		t.Errorf("%d are remembered", n)
+	}
+	if _, listed := table.slots[held]; !listed {
+		t.Error("one that is held was forgotten")
+	}
+}
+
+func TestARecorderMayAskForAFlushWhileThereIsOne(t *testing.T) {
+	tr := New(Options{})
+	r := &nosy{tracer: tr}
+	tr.SetRecorder(r)
+	tr.waits.add(int64(time.Millisecond))
+	tr.Flush()
+	if r.asked == 0 {
+		t.Error("nothing was recorded")
+	}
+}
+
+// nosy is a recorder whose log handler, say, asks for statistics.
+type nosy struct {
+	tracer *Tracer
+	asked  int
+}
+
+func (r *nosy) RecordWait(context.Context, time.Duration, string, int) {
+	r.asked++
+	r.tracer.TryFlush()
+}
+func (r *nosy) RecordUse(context.Context, time.Duration, int) {}
+func (r *nosy) RecordCreate(context.Context, time.Duration)   {}

@@ -1,9 +1,10 @@
-// Package poolstate tells of a pgxpool what it does not tell: whether it was closed, and which connections are its own. The
-// first it only tells those who acquire, and acquiring from an open pool would connect, wait, or change its statistics. The
-// second nobody is told: a connection that was hijacked leaves without a word.
+// Package poolstate tells of a pgxpool what it does not tell: whether it was closed, which connections are its own, and which
+// tracer it asks. The first it only tells those who acquire, and acquiring from an open pool would connect, wait, or change its
+// statistics. The second nobody is told: a connection that was hijacked leaves without a word. Of the third its configuration
+// says what it would be if the pool were built now: a tracer that came too late is in it and is never called.
 //
-// It reads private fields of puddle, under puddle's own lock, as long as [pgxpool.Pool.Stat] would take. Should they ever
-// change their names or types, both functions answer that they do not know, and a test of this package fails.
+// It reads private fields of pgxpool and puddle, of the latter under its own lock, as long as [pgxpool.Pool.Stat] would take.
+// Should they ever change their names or types, all functions answer that they do not know, and a test of this package fails.
 package poolstate
 
 import (
@@ -52,6 +53,18 @@ func Members(pool *pgxpool.Pool) (members map[*pgx.Conn]struct{}, ok bool) {
 		members[(*pgx.Conn)(conn.UnsafePointer())] = struct{}{}
 	}
 	return members, true
+}
+
+// Tracer returns what pool tells of acquires, nil if nothing was there when it was built; ok is false if that is not known.
+func Tracer(pool *pgxpool.Pool) (tracer pgxpool.AcquireTracer, ok bool) {
+	if pool == nil {
+		return nil, false
+	}
+	field := reflect.ValueOf(pool).Elem().FieldByName("acquireTracer")
+	if !field.IsValid() || field.Type() != reflect.TypeFor[pgxpool.AcquireTracer]() {
+		return nil, false
+	}
+	return *(*pgxpool.AcquireTracer)(field.Addr().UnsafePointer()), true // set once, before anybody had the pool
 }
 
 // pointee returns the field of that name, a pointer itself, of what v points to.

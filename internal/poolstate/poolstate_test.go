@@ -115,3 +115,36 @@ func TestReadingDisturbsNobody(t *testing.T) {
 	cancel()
 	all.Wait()
 }
+
+// TestTheTracerOfAPoolIsTheOneItWasBuiltWith fails when pgx renames what this package reads.
+func TestTheTracerOfAPoolIsTheOneItWasBuiltWith(t *testing.T) {
+	pool := open(t)
+	pool.Config().ConnConfig.Tracer = deaf{} // a copy
+	if tracer, ok := poolstate.Tracer(pool); !ok || tracer != nil {
+		t.Errorf("of a pool without one: %v, %t: has pgxpool renamed its field?", tracer, ok)
+	}
+	srv := wire.NewServer()
+	t.Cleanup(srv.Close)
+	cfg := srv.Config(t, "")
+	cfg.ConnConfig.Tracer = deaf{}
+	traced, err := pgxpool.NewWithConfig(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(traced.Close)
+	if tracer, ok := poolstate.Tracer(traced); !ok || tracer != (deaf{}) {
+		t.Errorf("%v, %t", tracer, ok)
+	}
+}
+
+// deaf is a tracer that does nothing.
+type deaf struct{}
+
+func (deaf) TraceAcquireStart(ctx context.Context, _ *pgxpool.Pool, _ pgxpool.TraceAcquireStartData) context.Context {
+	return ctx
+}
+func (deaf) TraceAcquireEnd(context.Context, *pgxpool.Pool, pgxpool.TraceAcquireEndData) {}
+func (deaf) TraceQueryStart(ctx context.Context, _ *pgx.Conn, _ pgx.TraceQueryStartData) context.Context {
+	return ctx
+}
+func (deaf) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData) {}

@@ -1,0 +1,253 @@
+package otelpool_test
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/sdk/trace/tracetest"
+
+	"github.com/otelpool/pgx/healthcheck"
+	"github.com/otelpool/pgx/internal/pgtest"
+	"github.com/otelpool/pgx/internal/postgres"
+	"github.com/otelpool/pgx/otelpool"
+)
+
+// Each of these was once otherwise.
+
+func TestConfigureThatComesTooLateIsToldFromOneInTime(t *testing.T) {
+	var log journal
+	cfg := pgtest.Config(t)
+	pool := newPool(t, cfg)
+	if err := otelpool.Configure(cfg, quiet(otelpool.WithLogger(log.logger(slog.LevelInfo)))...); err != nil {
+		t.Fatal(err)
+	}
+	instrument(t, pool, quiet(otelpool.WithLogger(log.logger(slog.LevelInfo)))...)
+	log.of(t, "pool.stat_only")[0].check(t, "WARN", "as the last change of cfg")
+}
+
+func TestAPoolWhoseAfterConnectFailsIsNotHealthyForTheProbesSake(t *testing.T) {
+	cfg := pgtest.Config(t)
+	cfg.AfterConnect = func(context.Context, *pgx.Conn) error { return errors.New("role tenant does not exist") }
+	policy := healthcheck.Evidence()
+	policy.Dwell, policy.Settle = 0, 50*time.Millisecond
+	if err := otelpool.Configure(cfg, quiet(otelpool.WithPolicy(policy))...); err != nil {
+		t.Fatal(err)
+	}
+	pool := newPool(t, cfg)
+	monitor := instrument(t, pool)
+	if err := pool.Ping(t.Context()); err == nil {
+		t.Fatal("it connects")
+	}
+	eventually(t, "it is unhealthy", func() bool { return monitor.Health().Status == healthcheck.Unhealthy })
+	time.Sleep(500 * time.Millisecond) // the probe has connected by now, and a few times looked
+	if h := monitor.Health(); h.Status != healthcheck.Unhealthy {
+		t.Errorf("%s: %+v", h.Status, h.Findings)
+	}
+}
+
+func TestWhatFailsForTheProbeIsNotCountedAsThePools(t *testing.T) {
+	cfg := pgtest.Config(t)
+	var down atomic.Bool
+	cfg.MaxConns = 1
+	cfg.BeforeConnect = func(context.Context, *pgx.ConnConfig) error {
+		if down.Load() {
+			return errors.New("token service is down")
+		}
+		return nil
+	}
+	if err := otelpool.Configure(cfg, quiet(otelpool.WithLeakThreshold(50*time.Millisecond))...); err != nil {
+		t.Fatal(err)
+	}
+	pool := newPool(t, cfg)
+	monitor := instrument(t, pool)
+	held := acquire(t, t.Context(), pool)
+	down.Store(true)
+	eventually(t, "the leak is seen", func() bool { return names(monitor, healthcheck.CauseLeak) })
+	time.Sleep(300 * time.Millisecond)
+	held.Release()
+	if e := monitor.Stats().LastError; e != "" {
+		t.Errorf("the probe's failure is the pool's last error: %s", e)
+	}
+}
+
+func TestNoArgumentOfAHooksQueryLeavesThroughItsError(t *testing.T) {
+	const secret = "4111-1111-1111-1111"
+	var log journal
+	cfg := pgtest.Config(t)
+	cfg.AfterConnect = func(ctx context.Context, c *pgx.Conn) error {
+		var n int
+		return c.QueryRow(ctx, "SELECT $1::text::int", secret).Scan(&n)
+	}
+	if err := otelpool.Configure(cfg, quiet(otelpool.WithLogger(log.logger(slog.LevelDebug)))...); err != nil {
+		t.Fatal(err)
+	}
+	pool := newPool(t, cfg)
+	monitor := instrument(t, pool)
+	if err := pool.Ping(t.Context()); err == nil || !strings.Contains(err.Error(), secret) {
+		t.Fatalf("the application's own error was changed: %v", err)
+	}
+	eventually(t, "the failure is reported", func() bool { return len(monitor.Health().Findings) > 0 })
+	recorder := httptest.NewRecorder()
+	monitor.Handler().ServeHTTP(recorder, httptest.NewRequest(http.MethodGet, "/health/database", nil))
+	text := recorder.Body.String() + log.String() + monitor.Stats().LastError
+	if strings.Contains(text, secret) || !strings.Contains(text, "22P02") {
+		t.Errorf("the argument, or no SQLSTATE, is in: %s", text)
+	}
+}
+
+func TestSpansCarryTheTextOfStatementsOnlyIfThatIsAskedFor(t *testing.T) {
+	for _, asked := range []bool{false, true} {
+		spans := tracetest.NewInMemoryExporter()
+		provider := sdktrace.NewTracerProvider(sdktrace.WithSyncer(spans))
+		pool := newPool(t, configured(t, quiet(otelpool.WithQuerySpans(), otelpool.WithTracerProvider(provider), otelpool.WithSQLText(asked))...))
+		ctx, span := provider.Tracer("").Start(t.Context(), "request")
+		if _, err := pool.Exec(ctx, "SELECT 'card 4111'"); err != nil {
+			t.Fatal(err)
+		}
+		span.End()
+		found := false
+		for _, s := range spans.GetSpans() {
+			for _, a := range s.Attributes {
+				found = found || strings.Contains(a.Value.Emit(), "card 4111")
+			}
+			found = found || strings.Contains(s.Name, "card 4111")
+		}
+		if found != asked {
+			t.Errorf("asked for: %t, there: %t", asked, found)
+		}
+	}
+}
+
+func TestALogHandlerThatPanicsAtOnceLeavesNoClaim(t *testing.T) {
+	pool := newPool(t, configured(t, quiet()...))
+	monitor := instrument(t, pool, otelpool.WithLogger(slog.New((*slog.TextHandler)(nil))))
+	if err := monitor.Close(); err != nil {
+		t.Error(err)
+	}
+	instrument(t, pool)
+}
+
+func TestALogHandlerThatBlocksDoesNotKeepShutdown(t *testing.T) {
+	blocked := make(chan struct{})
+	pool := newPool(t, configured(t, quiet()...))
+	monitor, err := otelpool.Instrument(pool, otelpool.WithLogger(slog.New(blockingHandler{slog.DiscardHandler, blocked})))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeoutCause(t.Context(), 100*time.Millisecond, errors.New("enough"))
+	defer cancel()
+	err = monitor.Shutdown(ctx)
+	if !errors.Is(err, otelpool.ErrShutdown) || !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "enough") {
+		t.Errorf("got %v", err)
+	}
+	eventually(t, "the pool is closed", func() bool { return pool.Ping(t.Context()) != nil })
+	close(blocked)
+	if err := monitor.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// blockingHandler blocks until its channel is closed.
+type blockingHandler struct {
+	slog.Handler
+	until chan struct{}
+}
+
+func (h blockingHandler) Enabled(_ context.Context, level slog.Level) bool {
+	return level >= slog.LevelInfo // at DEBUG it would block acquires
+}
+func (h blockingHandler) Handle(context.Context, slog.Record) error {
+	<-h.until
+	return nil
+}
+func (h blockingHandler) WithAttrs([]slog.Attr) slog.Handler { return h }
+
+func TestShutdownWithoutAContextIsRefusedAndChangesNothing(t *testing.T) {
+	pool := newPool(t, configured(t, quiet()...))
+	monitor := instrument(t, pool)
+	if err := monitor.Shutdown(nil); !errors.Is(err, otelpool.ErrNilContext) { //lint:ignore SA1012 that is the point
+		t.Errorf("got %v", err)
+	}
+	if err := pool.Ping(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestANilOptionOfOtelpgxIsRefusedByName(t *testing.T) {
+	err := otelpool.Configure(pgtest.Config(t), otelpool.WithQuerySpans(nil), otelpool.WithStackDepth(-1))
+	if !errors.Is(err, otelpool.ErrInvalidOption) || !strings.Contains(err.Error(), "WithQuerySpans: nil as option 1") || !strings.Contains(err.Error(), "WithStackDepth") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestAConfigurationWithoutRuntimeParametersIsObserved(t *testing.T) {
+	cfg := pgtest.Config(t)
+	cfg.ConnConfig.RuntimeParams = nil
+	if err := otelpool.Configure(cfg, quiet()...); err != nil {
+		t.Fatal(err)
+	}
+	instrument(t, newPool(t, cfg))
+}
+
+func TestTheRestOfAPasswordIsNoName(t *testing.T) {
+	for dsn, want := range map[string]string{
+		"postgres://app:123/cretpart@h/db": "app",
+		"postgres://u@derived.example/%20": "derived.example",
+	} {
+		if got := otelpool.DerivedName(&parse(t, dsn).ConnConfig.Config); got != want {
+			t.Errorf("%s: got %q, want %q", dsn, got, want)
+		}
+	}
+}
+
+func TestHoldersAreReadOnlyOverHTTP(t *testing.T) {
+	monitor := instrument(t, newPool(t, configured(t, quiet()...)))
+	for _, path := range []string{"/debug/pool/holders", "/debug/pool/holders.pb.gz"} {
+		for method, want := range map[string]int{http.MethodGet: 200, http.MethodHead: 200, http.MethodPost: 405, http.MethodOptions: 405} {
+			recorder := httptest.NewRecorder()
+			monitor.Handler().ServeHTTP(recorder, httptest.NewRequest(method, path, nil))
+			if recorder.Code != want || want == 200 && recorder.Header().Get("Cache-Control") != "no-store" {
+				t.Errorf("%s %s: %d, %v", method, path, recorder.Code, recorder.Header())
+			}
+		}
+	}
+}
+
+func TestAPoolThatOnlyItsStatisticsTellOfIsSeenToLoseItsServer(t *testing.T) {
+	server, err := postgres.Start(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := server.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	pool, err := pgxpool.New(t.Context(), server.DSN())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(pool.Close)
+	monitor := instrument(t, pool, quiet()...)
+	if err := pool.Ping(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "it is healthy", func() bool { return monitor.Health().Status == healthcheck.Healthy })
+	if err := server.Stop(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the outage is seen", func() bool {
+		_ = pool.Ping(t.Context())
+		return names(monitor, healthcheck.CauseUnreachable) && monitor.Health().Status == healthcheck.Unhealthy
+	})
+}
