@@ -8,8 +8,12 @@ help: ## show this list
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: demo
-demo: deps-postgres ## break a real PostgreSQL and watch otelpool explain it (20 s when not in a terminal)
+demo: deps-postgres ## work a throwaway PostgreSQL and watch its pool live (20 s when not in a terminal)
 	@if [ -t 0 ] && [ -t 1 ]; then go run ./examples/demo; else go run ./examples/demo -for 20s; fi
+
+.PHONY: demo-once
+demo-once: deps-postgres ## break it in four ways and see each explained, in under a minute
+	go run ./examples/demo -once
 
 .PHONY: test
 test: deps-postgres deps-compiler ## check format and vet, run every test of the root module under the race detector

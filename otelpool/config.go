@@ -19,7 +19,7 @@ import (
 	"github.com/otelpool/pgx/tracer"
 )
 
-// Defaults and accepted ranges of the options.
+// Defaults of the options; what each accepts stands there.
 const (
 	DefaultLeakThreshold  = 30 * time.Second
 	DefaultHealthInterval = time.Second
@@ -101,7 +101,7 @@ func (c *config) validate() {
 		c.reject("WithStackDepth", fmt.Sprint(c.stackDepth), acceptDepth, nil)
 	}
 	if err := c.policy.Validate(); err != nil {
-		c.reject("WithPolicy", "a policy that contradicts itself", "one that passes Validate", err)
+		c.reject("WithPolicy", "this policy", "one that passes Validate", err)
 	}
 }
 

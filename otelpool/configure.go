@@ -21,10 +21,11 @@ type hook struct {
 }
 
 // Configure installs the hook in a configuration made by [pgxpool.ParseConfig]. Call it last before
-// [pgxpool.NewWithConfig]: pgx fixes its hooks when it builds the pool, and a BeforeConnect, AfterConnect or BeforeClose
-// set later would replace the wrapped one. A tracer that is in the configuration already keeps getting every event.
+// [pgxpool.NewWithConfig]: pgx fixes its hooks when it builds the pool, and a Tracer, BeforeConnect, AfterConnect or BeforeClose
+// set later would replace the hook or the wrapped one. A tracer that is in the configuration already keeps getting every event.
 //
-// The configuration serves one pool. It is left as it was if there is an error; errors name every mistake at once.
+// The configuration serves one pool. It is left as it was if there is an error, which matches [ErrNilConfig], [ErrNotParsed],
+// [ErrConfigured] or [ErrInvalidOption]; mistakes in options are named all at once.
 func Configure(cfg *pgxpool.Config, opts ...Option) error {
 	switch {
 	case cfg == nil:

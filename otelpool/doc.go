@@ -7,7 +7,8 @@
 //	err = otelpool.Configure(cfg)                // before the pool exists: pgx fixes its hooks at construction
 //	pool, err := pgxpool.NewWithConfig(ctx, cfg)
 //	monitor, err := otelpool.Instrument(pool)    // finds the hook, registers the callback, starts to judge
-//	defer monitor.Shutdown(ctx)                  // drains the pool; names whoever blocks it
+//	…
+//	err = monitor.Shutdown(ctx)                  // drains the pool; the error names whoever keeps it open, and where
 //
 // [Open] does all of it in one call. [Instrument] on a pool that was never configured works in stat-only mode: it tells
 // what [pgxpool.Pool.Stat] can and warns of the rest.
@@ -50,5 +51,5 @@
 // The hook takes no lock on the path of an acquire or a release, allocates once, starts no goroutine, and changes no error.
 // A [Monitor] has one goroutine; a second one and a connection of its own exist only while the pool is not well, and
 // [WithServerProbe] turns them off. No password, no query argument and, unless [WithSQLText] asks for it, no statement
-// leaves through any outlet.
+// leaves through any outlet; the one exception are the errors on otelpgx's spans, see [WithQuerySpans].
 package otelpool

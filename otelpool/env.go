@@ -48,10 +48,10 @@ var environment = []struct {
 	set    func(*config, string) error
 }{
 	{EnvPoolName, acceptName, parsed(parseName, func(c *config) *string { return &c.poolName })},
-	{EnvLeakThreshold, fmt.Sprintf("a duration from %v to %v", minLeakThreshold, maxLeakThreshold),
+	{EnvLeakThreshold, fmt.Sprintf("a duration such as 45s, from %v to %v", minLeakThreshold, maxLeakThreshold),
 		parsed(durationIn(minLeakThreshold, maxLeakThreshold), func(c *config) *time.Duration { return &c.leakThreshold })},
 	{EnvPolicy, "evidence, idle_ratio or usage", parsed(parsePolicy, func(c *config) *healthcheck.Policy { return &c.policy })},
-	{EnvHealthInterval, fmt.Sprintf("a duration from %v to %v", minHealthInterval, maxHealthInterval),
+	{EnvHealthInterval, fmt.Sprintf("a duration such as 5s, from %v to %v", minHealthInterval, maxHealthInterval),
 		parsed(durationIn(minHealthInterval, maxHealthInterval), func(c *config) *time.Duration { return &c.healthInterval })},
 	{EnvStackDepth, acceptDepth, parsed(parseDepth, func(c *config) *int { return &c.stackDepth })},
 	{EnvServerProbe, "true or false", parsed(strconv.ParseBool, func(c *config) *bool { return &c.serverProbe })},

@@ -16,7 +16,8 @@ import (
 
 // Instrument starts to observe a pool whose configuration went through [Configure], and returns the [Monitor] that does.
 // A pool that did not works in stat-only mode: what [pgxpool.Pool.Stat] can tell, and one warning that says what is
-// missing. Nothing is registered if there is an error.
+// missing. Nothing is registered if there is an error, which matches [ErrNilPool], [ErrPoolClosed], [ErrInstrumented],
+// [ErrSharedHook], [ErrNameTaken] or [ErrInvalidOption], or is what the MeterProvider said.
 //
 // Close the Monitor to stop observing, or shut it down to drain and close the pool too.
 func Instrument(pool *pgxpool.Pool, opts ...Option) (*Monitor, error) {
@@ -54,7 +55,8 @@ func Instrument(pool *pgxpool.Pool, opts ...Option) (*Monitor, error) {
 }
 
 // Open parses dsn as [pgxpool.ParseConfig] does, configures, builds the pool and instruments it. Like pgxpool.New it does
-// not wait for a connection. On error nothing is left open.
+// not wait for a connection. On error, one of Configure's or Instrument's or pgx's own without the connection string, nothing is
+// left open.
 func Open(ctx context.Context, dsn string, opts ...Option) (*pgxpool.Pool, *Monitor, error) {
 	cfg, err := pgxpool.ParseConfig(dsn)
 	if err != nil {

@@ -58,12 +58,12 @@ var badOptions = []struct {
 	{"an hourly look", otelpool.WithHealthInterval(time.Hour), "WithHealthInterval", "1h0m0s", "10ms to 1m0s"},
 	{"a negative stack", otelpool.WithStackDepth(-1), "WithStackDepth", "-1", "0 (off) to 64 frames"},
 	{"a stack too deep", otelpool.WithStackDepth(65), "WithStackDepth", "65", "0 (off) to 64 frames"},
-	{"the zero policy", otelpool.WithPolicy(healthcheck.Policy{}), "WithPolicy", "a policy that contradicts itself", "one that passes Validate"},
+	{"the zero policy", otelpool.WithPolicy(healthcheck.Policy{}), "WithPolicy", "this policy", "one that passes Validate"},
 	{"a policy without sense", otelpool.WithPolicy(func() healthcheck.Policy {
 		p := healthcheck.Usage()
 		p.UsageDegraded = math.NaN()
 		return p
-	}()), "WithPolicy", "a policy that contradicts itself", "one that passes Validate"},
+	}()), "WithPolicy", "this policy", "one that passes Validate"},
 }
 
 func TestEachBadOptionIsNamedWithItsValueAndRange(t *testing.T) {

@@ -44,6 +44,9 @@ func main() {
 
 // serve runs both servers until ctx is done. ready, if not nil, is told the addresses once they listen.
 func serve(ctx context.Context, dsn, apiAddr, adminAddr string, ready func(api, admin string)) error {
+	if dsn == "" {
+		return errors.New("set DATABASE_URL=postgres://user:pass@localhost/db")
+	}
 	sdk, err := otlp.Setup(ctx, "httpserver")
 	if err != nil {
 		return err

@@ -30,6 +30,9 @@ func main() {
 }
 
 func run(ctx context.Context, dsn, file string, terminal io.Writer) (err error) {
+	if dsn == "" {
+		return errors.New("set DATABASE_URL=postgres://user:pass@localhost/db")
+	}
 	rotated := &lumberjack.Logger{
 		Filename:   file,
 		MaxSize:    50, // megabytes, then a new file

@@ -1,10 +1,14 @@
 // Quickstart: the two lines that an application adds, around them the least program that shows what they give.
 //
 //	DATABASE_URL=postgres://user:pass@localhost/db go run ./examples/quickstart
+//
+// Metrics go to a collector at OTEL_EXPORTER_OTLP_ENDPOINT, by default https://localhost:4317; without one a line says so at the
+// end.
 package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log"
 	"os"
@@ -29,8 +33,17 @@ func run(ctx context.Context) error {
 		return err
 	}
 	provider := metric.NewMeterProvider(metric.WithReader(metric.NewPeriodicReader(exporter)))
-	defer provider.Shutdown(ctx)
+	defer func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+		defer cancel()
+		if err := provider.Shutdown(ctx); err != nil {
+			log.Print("metrics were not delivered: ", err)
+		}
+	}()
 
+	if os.Getenv("DATABASE_URL") == "" {
+		return errors.New("set DATABASE_URL=postgres://user:pass@localhost/db")
+	}
 	cfg, err := pgxpool.ParseConfig(os.Getenv("DATABASE_URL"))
 	if err != nil {
 		return err
@@ -53,5 +66,7 @@ func run(ctx context.Context) error {
 	}
 	stats := monitor.Stats()
 	fmt.Printf("%s: %d acquired, longest wait %.1f ms\n", monitor.Name(), stats.TotalAcquisitions, stats.PeakWaitTimeMS)
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
 	return monitor.Shutdown(ctx) // drains and closes the pool; on expiry the error names whoever still holds a connection
 }

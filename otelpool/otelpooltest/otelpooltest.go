@@ -4,7 +4,12 @@
 //		cfg, _ := pgxpool.ParseConfig(dsn)
 //		otelpool.Configure(cfg)
 //		pool, _ := pgxpool.NewWithConfig(t.Context(), cfg)
-//		defer pool.Close()
+//		monitor, _ := otelpool.Instrument(pool)
+//		defer func() { // not pool.Close, which waits for a leak for ever
+//			ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+//			defer cancel()
+//			monitor.Shutdown(ctx)
+//		}()
 //		defer otelpooltest.VerifyNoneHeld(t, pool)
 //		…
 //	}
@@ -30,7 +35,8 @@ type TB interface {
 const patience = time.Second
 
 // VerifyNoneHeld fails the test if connections of pool are still out, naming the place each was taken at. Releases that
-// are under way get a second to finish. Run it, deferred, before the pool is closed: Close would wait for ever.
+// are under way get a second to finish. Run it, deferred, before the pool is closed; and where it may fail, close the pool by
+// Monitor.Shutdown with a deadline, for pool.Close would wait for ever, and a test that hangs shows no message.
 //
 // The pool's configuration must have gone through otelpool.Configure for the places to be known; without it the test still
 // fails, with the number alone.
