@@ -7,6 +7,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/otelpool/pgx/internal/errtype"
 )
@@ -24,8 +25,13 @@ type acquire struct {
 	goroutine       uintptr // number of the calling goroutine; 0 where unknown
 	place           int32   // in the ring of waiters
 
-	// Written before it is published as the holder of its connection.
-	held int64 // when the connection was obtained
+	// Written before it is published as the holder of its connection. What others may want to know of the caller's context is
+	// read here, by the caller: some frameworks use their contexts again for the next request, and have no lock for that.
+	flags    trace.TraceFlags
+	traceID  trace.TraceID // of the caller's span; zero without one
+	spanID   trace.SpanID
+	expected *string // why a long hold is expected; nil if it is not
+	held     int64   // when the connection was obtained
 
 	// Written by the holder, read by anybody.
 	activity activity
@@ -75,15 +81,29 @@ func (t *Tracer) TraceAcquireEnd(ctx context.Context, pool *pgxpool.Pool, data p
 		return
 	}
 	a.held = now
+	a.remember()
 	t.hold(data.Conn, a)
 	t.counters.acquired()
 	wait := now - a.start
-	if r := t.directly(a.Context, wait); r != nil {
+	if r := t.directly(a, wait); r != nil {
 		t.waits.addTold(wait)
 		r.RecordWait(a.Context, time.Duration(wait), "", 1)
 		return
 	}
 	t.waits.add(wait)
+}
+
+// remember takes down what the context says. The caller is in its own request.
+func (a *acquire) remember() {
+	if sc := trace.SpanContextFromContext(a.Context); sc.IsValid() {
+		a.traceID, a.spanID, a.flags = sc.TraceID(), sc.SpanID(), sc.TraceFlags()
+	}
+	a.expected = expectedLongHold(a.Context)
+}
+
+// span is the caller's, invalid without one.
+func (a *acquire) span() trace.SpanContext {
+	return trace.NewSpanContext(trace.SpanContextConfig{TraceID: a.traceID, SpanID: a.spanID, TraceFlags: a.flags})
 }
 
 // acquireFrom finds what TraceAcquireStart returned. A tracer further out may have wrapped it, or dropped it with every

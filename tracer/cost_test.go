@@ -78,9 +78,13 @@ func TestAQueryAllocatesNothingMore(t *testing.T) {
 		}
 		query()
 		perQuery[hook.name] = testing.AllocsPerRun(500, query)
+		for range 4 { // other goroutines allocate too: the server in memory, and now and then the runtime
+			perQuery[hook.name] = min(perQuery[hook.name], testing.AllocsPerRun(200, query))
+		}
 		conn.Release()
 		pool.Close()
 	}
+	t.Log(perQuery)
 	if extra := perQuery["stacks"] - perQuery["bare"]; extra > 0 {
 		t.Errorf("%v allocations a query more than a bare pool", extra)
 	}

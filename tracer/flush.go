@@ -4,8 +4,6 @@ import (
 	"context"
 	"sync"
 	"time"
-
-	"go.opentelemetry.io/otel/trace"
 )
 
 // Recorder receives durations: most from [Tracer.Flush], failures and those above 0.5 ms of sampled requests at once, on the
@@ -37,15 +35,15 @@ func (t *Tracer) SetDirect(on bool) { t.direct.Store(on) }
 // that was none.
 const exemplarFrom = 500 * time.Microsecond
 
-// directly returns the recorder if a duration of ctx's request is to go there at once, nil if it is to be counted.
-func (t *Tracer) directly(ctx context.Context, d int64) Recorder {
+// directly returns the recorder if a duration of a's request is to go there at once, nil if it is to be counted.
+func (t *Tracer) directly(a *acquire, d int64) Recorder {
 	r := t.recorder.Load()
 	switch {
 	case r == nil:
 		return nil
 	case t.direct.Load():
 		return *r
-	case d <= int64(exemplarFrom) || !trace.SpanContextFromContext(ctx).IsSampled():
+	case d <= int64(exemplarFrom) || !a.flags.IsSampled():
 		return nil
 	}
 	return *r

@@ -128,8 +128,10 @@ func (t *Tracer) glance(h heldSlot, now, since int64) Holder {
 		Age: time.Duration(max(0, now-a.held)), Idle: time.Duration(idle), Querying: querying,
 		Open: act.open.Load() > 0, InTx: inTransaction(act.tx.Load()),
 		Queries: act.queries.Load(), QueryTime: time.Duration(act.total(now)),
-		Expected: expectedLongHold(a.Context),
-		Site:     a.site.where().name,
+		Site: a.site.where().name,
+	}
+	if a.expected != nil {
+		out.Expected = *a.expected
 	}
 	if p := act.operation.Load(); p != nil {
 		out.Operation = *p
@@ -148,8 +150,8 @@ func (h heldSlot) detail(out *Holder) {
 	if a.Err() != nil {
 		out.Context = redact.Error(context.Cause(a.Context))
 	}
-	if sc := trace.SpanContextFromContext(a.Context); sc.IsValid() {
-		out.TraceID, out.SpanID = sc.TraceID().String(), sc.SpanID().String()
+	if a.traceID.IsValid() {
+		out.TraceID, out.SpanID = a.traceID.String(), a.spanID.String()
 	}
 }
 

@@ -1,10 +1,12 @@
 package tracer
 
 import (
+	"context"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+	"go.opentelemetry.io/otel/trace"
 )
 
 // TraceRelease ends a hold. It runs before the connection is back in the pool, so the next acquire of the same
@@ -37,9 +39,9 @@ func (t *Tracer) TraceRelease(pool *pgxpool.Pool, data pgxpool.TraceReleaseData)
 	}
 	t.endSuspicion(s, a, now)
 	t.counters.releases.Add(1)
-	if r := t.directly(a.Context, use); r != nil {
+	if r := t.directly(a, use); r != nil {
 		t.uses.addTold(use)
-		r.RecordUse(a.Context, time.Duration(use), 1)
+		r.RecordUse(trace.ContextWithSpanContext(context.Background(), a.span()), time.Duration(use), 1)
 		return
 	}
 	t.uses.add(use)
