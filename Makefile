@@ -22,7 +22,7 @@ test: deps-postgres deps-compiler ## check format and vet, run every test of the
 	$(RACE) ./...
 
 .PHONY: bench
-bench: deps-postgres ## measure everything beside others, print what is promised, write docs/performance.md (10 minutes)
+bench: deps-postgres ## measure everything beside others, print what is promised, write docs/performance.md (20 minutes)
 	go run ./internal/bench/report
 
 .PHONY: bench-hour

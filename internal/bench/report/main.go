@@ -1,7 +1,7 @@
 // Report runs the benchmarks of internal/bench, interleaved and repeated, prints how the figures that are promised compare
 // with what was measured, and writes them with the machine's description to docs/performance.md.
 //
-//	go run ./internal/bench/report              everything, about ten minutes
+//	go run ./internal/bench/report              everything, about twenty minutes
 //	go run ./internal/bench/report -rounds 3 -time 0.3s
 package main
 
@@ -26,7 +26,7 @@ var suites = []struct{ pkg, pattern string }{{"./internal/bench", ""}, {"./trace
 const benchstat = "golang.org/x/perf/cmd/benchstat@v0.0.0-20260908200009-22c9c6c9d4da"
 
 func main() {
-	rounds := flag.Int("rounds", 10, "how often each benchmark is run, all of them in turn")
+	rounds := flag.Int("rounds", 12, "how often each benchmark is run, all of them in turn")
 	duration := flag.String("time", "1s", "how long each run takes")
 	pattern := flag.String("bench", ".", "which benchmarks to run")
 	file := flag.String("write", "docs/performance.md", "the file to write the figures to; empty for none")
@@ -58,6 +58,7 @@ func run(ctx context.Context, rounds int, duration, pattern, file string) error 
 		for _, s := range suites {
 			cmd := exec.CommandContext(ctx, binary(s.pkg), "-test.run", "^$", "-test.bench", cmp.Or(s.pattern, pattern),
 				"-test.benchtime", duration, "-test.timeout", "60m")
+			cmd.Env = append(os.Environ(), fmt.Sprintf("BENCH_ROUND=%d", round))
 			out, err := cmd.Output()
 			if err != nil {
 				return fmt.Errorf("round %d: %w\n%s", round+1, err, out)
