@@ -218,7 +218,7 @@ func sumOf[N int64 | float64](points []metricdata.DataPoint[N], pairs []string) 
 
 func has(set attribute.Set, pairs []string) bool {
 	for i := 0; i < len(pairs); i += 2 {
-		if v, ok := set.Value(attribute.Key(pairs[i])); !ok || v.Emit() != pairs[i+1] {
+		if v, ok := set.Value(attribute.Key(pairs[i])); !ok || v.String() != pairs[i+1] {
 			return false
 		}
 	}

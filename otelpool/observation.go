@@ -27,7 +27,6 @@ type observation struct {
 // tally counts what reports, and nobody else, can tell.
 type tally struct {
 	transitions int64
-	peakWait    time.Duration // of the tick
 }
 
 // rising are counts that the hook derives from others or corrects, kept from going back: to every backend a counter that

@@ -29,7 +29,7 @@ func (r *registry) claim(pool *pgxpool.Pool, chosen, derived string) (name strin
 	}
 	name = chosen
 	if chosen != "" && r.names[chosen] {
-		return "", false, fmt.Errorf("otelpool: Instrument: %w: WithPoolName(%q)", ErrNameTaken, chosen)
+		return "", false, fmt.Errorf("otelpool: Instrument: %w: %q, chosen by WithPoolName or %s", ErrNameTaken, chosen, EnvPoolName)
 	}
 	if chosen == "" {
 		name = derived

@@ -7,6 +7,9 @@ import (
 	"time"
 )
 
+// depth is the key of a value in a deep context.
+type depth int
+
 // BenchmarkSweep measures one sweep over holders that all look like leaks, their contexts ten values deep.
 func BenchmarkSweep(b *testing.B) {
 	for _, holders := range []int{10, 1_000, 10_000} {
@@ -14,7 +17,7 @@ func BenchmarkSweep(b *testing.B) {
 			tr := New(Options{StackDepth: 32, LeakThreshold: time.Nanosecond})
 			ctx := b.Context()
 			for i := range 10 {
-				ctx = context.WithValue(ctx, i, i)
+				ctx = context.WithValue(ctx, depth(i), i)
 			}
 			pretend(tr, ctx, holders)
 			used := func() int { return holders }

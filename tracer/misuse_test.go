@@ -87,7 +87,8 @@ func TestAnAcquireIsFoundUnderTheValuesOfOtherTracers(t *testing.T) {
 func TestANilContextPanicsAsItDoesWithoutUs(t *testing.T) {
 	panics := func(pool *pgxpool.Pool) (what string) {
 		defer func() { what = fmt.Sprint(recover()) }()
-		conn, err := pool.Acquire(nil) //nolint:staticcheck // on purpose
+		//lint:ignore SA1012 on purpose
+		conn, err := pool.Acquire(nil)
 		t.Errorf("acquired %v, %v", conn, err)
 		return ""
 	}
