@@ -84,7 +84,7 @@ func TestAChosenNameIsTakenWhileItsPoolLives(t *testing.T) {
 	monitor := instrument(t, newPool(t, configured(t, quiet()...)), otelpool.WithPoolName("chosen"))
 	other := newPool(t, configured(t, quiet()...))
 	_, err := otelpool.Instrument(other, otelpool.WithPoolName("chosen"))
-	if !errors.Is(err, otelpool.ErrNameTaken) || !strings.Contains(err.Error(), `WithPoolName("chosen")`) {
+	if !errors.Is(err, otelpool.ErrNameTaken) || !strings.Contains(err.Error(), `"chosen", chosen by WithPoolName or OTELPOOL_POOL_NAME`) {
 		t.Errorf("got %v, want ErrNameTaken with the name", err)
 	}
 	if err := monitor.Close(); err != nil {
