@@ -129,7 +129,7 @@ func (c *chaos) sample() Sample {
 	s := Sample{At: c.time(), Late: c.duration() * time.Duration(flags&1), Full: flags&2 == 0, Closed: flags&0xfc == 0xfc}
 	s.Pool = PoolCounts{i(), i(), i(), i(), i(), i(), i()}
 	s.Traffic = Traffic{OK: c.int64(), Timeouts: c.int64(), Canceled: c.int64(), Errors: c.int64(), Releases: c.int64(),
-		Waiting: i(), OldestWait: c.duration(), WaitTime: c.duration(), HoldTime: c.duration(), QueryTime: c.duration(),
+		Waiting: i(), OldestWait: c.duration(), WaitTime: c.duration(), HoldTime: c.duration(), QueryTime: c.duration(), Occupied: c.duration(),
 		MinWait: c.duration(), PeakWait: c.duration(), Ended: c.int64(), LastErrorType: c.kind(), LastErrorAt: c.time()}
 	s.Connect = Connects{Opened: c.int64(), Failures: c.int64(), InFlight: i(), ConnectTime: c.duration(), LastAt: c.time(),
 		LastErrorType: c.kind(), LastErrorAt: c.time(), Lost: c.int64(), LastLostType: c.kind(), LastLostAt: c.time(),

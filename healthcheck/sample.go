@@ -54,6 +54,10 @@ type Traffic struct {
 	HoldTime  time.Duration // total time connections were held, in holds that ended
 	QueryTime time.Duration // the part of HoldTime during which a query was open; the rest the application sat idle on it
 
+	// Occupied is the time connections have been held so far, by holds under way too, but for those that are expected to be
+	// long or suspected of being leaked: what the traffic really asked for, whenever its holds end. It may go back.
+	Occupied time.Duration
+
 	// MinWait and PeakWait are the shortest and longest wait among the acquires that ended since the previous sample,
 	// or 0 when none did (Ended = 0). A minimum above target is a standing queue: a burst always has some quick ones.
 	MinWait, PeakWait time.Duration

@@ -66,6 +66,7 @@ func cycles(n int64, hold, query, least, most time.Duration) func(*Sample) {
 		t := &s.Traffic
 		t.OK, t.Releases, t.Ended = t.OK+n, t.Releases+n, n
 		t.HoldTime += time.Duration(n) * hold
+		t.Occupied += time.Duration(n) * hold
 		t.QueryTime += time.Duration(n) * query
 		t.WaitTime += time.Duration(n) * (least + most) / 2
 		t.MinWait, t.PeakWait = least, most

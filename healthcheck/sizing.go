@@ -13,15 +13,16 @@ const (
 )
 
 // size works out the pool's size from the traffic of the last minute: λ = attempts/s, S = mean hold, a = λS, and the
-// smallest c whose Erlang-C p99 wait meets [Policy.WaitTarget]. Connections set aside by ExpectLongHold come on top. Where
-// a larger pool would only hold, leak or slow down more, it recommends none.
+// smallest c whose Erlang-C p99 wait meets [Policy.WaitTarget]. S is the time that connections were occupied in this minute,
+// for each hold that ended in it: a hold of an hour that has just ended asked for one connection, not for sixty. Those set
+// aside by ExpectLongHold come on top. Where a larger pool would only hold, leak or slow down more, it recommends none.
 func size(f *facts) Sizing {
 	d := f.minute
 	if !f.s.Full || d.span < sizingSpan || d.releases < sizingHolds {
 		return Sizing{Why: "Too little traffic was seen to advise on a size."}
 	}
 	attempts := float64(d.ok) + float64(d.timeouts) + float64(d.canceled) + float64(d.errors) + float64(d.waiting)
-	s := Sizing{Known: true, ArrivalRate: attempts / d.span.Seconds(), MeanHold: d.hold()}
+	s := Sizing{Known: true, ArrivalRate: attempts / d.span.Seconds(), MeanHold: mean(d.occupied, d.releases)}
 	s.Offered = s.ArrivalRate * s.MeanHold.Seconds()
 	if s.MeanHold <= 0 || s.Offered <= 0 || s.Offered >= sizingMax {
 		return Sizing{Why: "The traffic that was seen makes no sense as a queue."}

@@ -104,3 +104,22 @@ func TestAQuietPoolIsToldHowFewConnectionsWouldDo(t *testing.T) {
 		t.Errorf("%+v", a)
 	}
 }
+
+func TestALongHoldThatEndsAsksForOneConnectionAndNotForItsLength(t *testing.T) {
+	traffic := func(s *Sample) {
+		cycles(10, 5*ms, 4*ms, 0, ms)(s)
+		s.Traffic.Occupied += time.Second // a batch job is at work
+		held(times(1, asking)...)(s)
+	}
+	m := newSim(t, Evidence())
+	m.tick(connected(10), held())
+	during := m.ticks(70, traffic).Advice
+	m.tick(func(s *Sample) {
+		cycles(1, 10*time.Minute, 10*time.Minute, 0, ms)(s)
+		s.Traffic.Occupied -= 10 * time.Minute // they were occupied as they passed
+	})
+	after := m.ticks(10, traffic).Advice
+	if !after.Known || after.Recommended == 0 || after.Recommended > during.Recommended || after.Offered > 2 {
+		t.Errorf("while it worked %+v, after it ended %+v", during, after)
+	}
+}

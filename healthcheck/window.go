@@ -84,7 +84,7 @@ func clean(s *Sample) {
 		*n = max(*n, 0)
 	}
 	for _, d := range []*time.Duration{
-		&s.Late, &t.OldestWait, &t.WaitTime, &t.HoldTime, &t.QueryTime, &t.MinWait, &t.PeakWait, &c.ConnectTime, &c.LastTime,
+		&s.Late, &t.OldestWait, &t.WaitTime, &t.HoldTime, &t.QueryTime, &t.Occupied, &t.MinWait, &t.PeakWait, &c.ConnectTime, &c.LastTime,
 	} {
 		*d = max(*d, 0)
 	}
@@ -101,6 +101,7 @@ type delta struct {
 	releases, cut                              int64
 	opened, failures, lost                     int64
 	waitTime, holdTime, queryTime, connectTime time.Duration
+	occupied                                   time.Duration
 	waiting                                    int // more of them than before
 }
 
@@ -115,7 +116,7 @@ func between(a, b *Sample) delta {
 		opened: n(c.Opened, e.Opened), failures: n(c.Failures, e.Failures), lost: n(c.Lost, e.Lost),
 		waitTime: d(t.WaitTime, u.WaitTime), holdTime: d(t.HoldTime, u.HoldTime),
 		queryTime: d(t.QueryTime, u.QueryTime), connectTime: d(c.ConnectTime, e.ConnectTime),
-		waiting: max(0, u.Waiting-t.Waiting),
+		occupied: d(t.Occupied, u.Occupied), waiting: max(0, u.Waiting-t.Waiting),
 	}
 }
 

@@ -42,7 +42,7 @@
 //	otelpool.connect.failures       otelpool.waiters.oldest_age     otelpool.outages
 //	otelpool.usage                  otelpool.hold.idle_ratio        otelpool.outage.duration
 //	otelpool.active.peak            otelpool.wait.peak              otelpool.reconnects
-//	otelpool.size.recommended
+//	otelpool.hold.query_time        otelpool.size.recommended
 //
 // Kinds, units, attributes and meanings are in docs/metrics.md. Every series carries db.client.connection.pool.name.
 //

@@ -172,12 +172,17 @@ var own = []instrument{
 	},
 	{
 		name: "otelpool.hold.idle_ratio", unit: "1", kind: gauge, float: true, hook: true,
-		description: "Share of the time connections were held during which the application asked nothing of the server.",
+		description: "Share of the time connections were held in the last minute, by holds under way too, in which the application asked nothing of the server; absent when none were.",
 		points: func(o *observation, point emit) {
-			if c := &o.snap.Counters; c.UseTime > 0 {
-				point(max(0, 1-float64(c.QueryTime)/float64(c.UseTime))) // the two are not read at one instant
+			if o.busy {
+				point(o.idle)
 			}
 		},
+	},
+	{
+		name: "otelpool.hold.query_time", unit: "s", kind: counter, float: true, hook: true,
+		description: "The part of use_time in which a query was under way; for the rest the connection was held idle.",
+		points:      func(o *observation, point emit) { point(o.snap.Counters.QueryTime.Seconds()) },
 	},
 	{
 		name: "otelpool.leaks", unit: "{connection}", kind: counter, hook: true,
@@ -250,7 +255,7 @@ var own = []instrument{
 	},
 	{
 		name: "otelpool.size.recommended", unit: "{connection}", kind: gauge, hook: true,
-		description: "Pool size that the traffic asks for; absent while there is too little of it to tell.",
+		description: "Pool size that the traffic asks for; absent while there is too little of it to tell, and where a larger pool would not help.",
 		points: func(o *observation, point emit) {
 			if o.report.Advice.Known && o.report.Advice.Recommended > 0 {
 				point(float64(o.report.Advice.Recommended))

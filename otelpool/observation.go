@@ -21,6 +21,8 @@ type observation struct {
 	limits limits
 	tally  tally
 	rising rising
+	idle   float64 // share of held time without a query, over the last minute
+	busy   bool    // whether anything was held in it
 	recent []Point // oldest first, bounded
 }
 
@@ -61,6 +63,7 @@ type ticker struct {
 	judge   *healthcheck.Judge
 	started time.Time
 	tally   tally
+	idle    idleShare
 	recent  []Point
 }
 
@@ -82,6 +85,7 @@ func (t *ticker) observe(now time.Time, late time.Duration) {
 		o.rising = previous.rising
 	}
 	o.rising = o.rising.next(&o.snap.Counters)
+	o.idle, o.busy = t.idle.next(now, &o.snap)
 	o.stat = m.pool.Stat()
 	o.probe = m.prober.state()
 	o.report = t.judge.Judge(m.sample(o, late))
@@ -136,6 +140,12 @@ func traffic(snap *tracer.Snapshot) healthcheck.Traffic {
 	}
 	if len(snap.Waiters) > 0 {
 		t.OldestWait = snap.Waiters[0].Age
+	}
+	t.Occupied = c.UseTime - c.AsideTime
+	for i := range snap.Holders {
+		if h := &snap.Holders[i]; h.Expected == "" && h.Tier < tracer.TierIdleHeld {
+			t.Occupied += h.Age
+		}
 	}
 	return t
 }

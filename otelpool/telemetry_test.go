@@ -165,6 +165,7 @@ var expected = []struct {
 	{"otelpool.holders.oldest_age", "s", "gauge", true, one(0)},
 	{"otelpool.waiters.oldest_age", "s", "gauge", true, one(0)},
 	{"otelpool.hold.idle_ratio", "1", "gauge", true, one(-1)},
+	{"otelpool.hold.query_time", "s", "counter", true, one(-1)},
 	{"otelpool.leaks", "{connection}", "counter", false, []series{
 		{0, []string{"otelpool.leak.tier", "idle_held"}}, {0, []string{"otelpool.leak.tier", "orphaned"}}}},
 	{"otelpool.leaks.active", "{connection}", "updowncounter", false, one(0)},

@@ -12,11 +12,10 @@ type counters struct {
 	maxHeld atomic.Int64 // most connections held at once
 	_       [40]byte     // acquirers and releasers use different cache lines
 
-	releases  atomic.Int64
-	queryTime atomic.Int64
-	doomed    [len(Reasons)]atomic.Int64 // releases by foretold reason
-	_         [8]byte
-
+	releases                   atomic.Int64
+	queryTime                  atomic.Int64
+	asideTime                  atomic.Int64
+	doomed                     [len(Reasons)]atomic.Int64 // releases by foretold reason
 	timeouts, canceled, errors atomic.Int64
 	unpaired                   atomic.Int64
 	hijacked                   atomic.Int64
@@ -69,6 +68,7 @@ type Counters struct {
 	Hijacked int64               // connections taken out of the pool for good
 
 	WaitTime, UseTime, QueryTime time.Duration // totals of ended acquires and holds
+	AsideTime                    time.Duration // the part of UseTime that is no measure of demand: expected to be long, or suspected
 	MaxWait                      time.Duration // longest wait of all
 	MaxHeld                      int64         // most connections held at once
 
@@ -85,7 +85,7 @@ func (t *Tracer) Counters() Counters {
 	out := Counters{
 		Timeouts: c.timeouts.Load(), Canceled: c.canceled.Load(), Errors: c.errors.Load(),
 		Releases: c.releases.Load(), Unpaired: c.unpaired.Load(), Hijacked: c.hijacked.Load(),
-		QueryTime: time.Duration(c.queryTime.Load()), MaxHeld: c.maxHeld.Load(),
+		QueryTime: time.Duration(c.queryTime.Load()), AsideTime: time.Duration(c.asideTime.Load()), MaxHeld: c.maxHeld.Load(),
 		MaxWait: time.Duration(max(c.maxWait.Load(), t.waits.most.Load())),
 		Opened:  c.opened.Load(), Connecting: c.connecting.Load(),
 		CreateTime: time.Duration(c.createTime.Load()), LastCreate: time.Duration(c.lastCreate.Load()),

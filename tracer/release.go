@@ -37,7 +37,9 @@ func (t *Tracer) TraceRelease(pool *pgxpool.Pool, data pgxpool.TraceReleaseData)
 	if a.site != nil {
 		a.site.released(use, query)
 	}
-	t.endSuspicion(s, a, now)
+	if t.endSuspicion(s, a, now) || a.expected != nil {
+		t.counters.asideTime.Add(use)
+	}
 	t.counters.releases.Add(1)
 	if r := t.directly(a, use); r != nil {
 		t.uses.addTold(use)

@@ -125,17 +125,17 @@ func (t *Tracer) suspect(h heldSlot, holder Holder, now int64) {
 }
 
 // endSuspicion settles what was thought of a hold that has now been released. Its event comes after that of the suspicion:
-// a sweep that has marked the hold has the queue's lock.
-func (t *Tracer) endSuspicion(s *slot, a *acquire, now int64) {
+// a sweep that has marked the hold has the queue's lock. It says whether the hold was suspected.
+func (t *Tracer) endSuspicion(s *slot, a *acquire, now int64) bool {
 	if a.suspect.hijacked.CompareAndSwap(true, false) {
 		t.counters.hijacked.Add(-1)
 	}
 	if a.suspect.reported.Load() == int32(TierNone) {
-		return
+		return false
 	}
 	tier := Tier(a.suspect.reported.Swap(settled))
 	if tier == TierNone {
-		return // taken back meanwhile
+		return false // taken back meanwhile
 	}
 	h := heldSlot{s, a, a.held}
 	holder := t.glance(h, now, 0)
@@ -143,6 +143,7 @@ func (t *Tracer) endSuspicion(s *slot, a *acquire, now int64) {
 	holder.Tier = tier
 	t.sweep.recovered.Add(1)
 	t.events.push(event{kind: EventLeakRecovered, at: now, holder: holder})
+	return true
 }
 
 // findHijacked takes hijacked connections off the table: pgxpool tells nobody. Whoever was held before the pool's count

@@ -71,7 +71,8 @@ var poolMetrics = map[string]string{
 	"otelpool.acquires": "{request}", "otelpool.releases": "{request}", "otelpool.connections.opened": "{connection}",
 	"otelpool.connections.closed": "{connection}", "otelpool.usage": "1", "otelpool.active.peak": "{connection}",
 	"otelpool.wait.peak": "s", "otelpool.holders.oldest_age": "s", "otelpool.waiters.oldest_age": "s",
-	"otelpool.hold.idle_ratio": "1", "otelpool.leaks.active": "{connection}", "otelpool.health.level": "{level}",
+	"otelpool.hold.idle_ratio": "1", "otelpool.hold.query_time": "s",
+	"otelpool.leaks.active": "{connection}", "otelpool.health.level": "{level}",
 }
 
 func TestTheDemoReachesTheCollectorWithMetricsSpansAndLogs(t *testing.T) {

@@ -33,6 +33,7 @@ var prometheusNames = []struct{ kind, name, unit, want string }{
 	{"gauge", "otelpool.holders.oldest_age", "s", "otelpool_holders_oldest_age_seconds"},
 	{"gauge", "otelpool.usage", "1", "otelpool_usage_ratio"},
 	{"gauge", "otelpool.hold.idle_ratio", "1", "otelpool_hold_idle_ratio"},
+	{"counter", "otelpool.hold.query_time", "s", "otelpool_hold_query_time_seconds_total"},
 	{"counter", "otelpool.outage.duration", "s", "otelpool_outage_duration_seconds_total"},
 }
 
