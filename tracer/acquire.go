@@ -57,6 +57,9 @@ func (t *Tracer) TraceAcquireStart(ctx context.Context, pool *pgxpool.Pool, _ pg
 	if !t.observes(pool) {
 		return ctx
 	}
+	if _, aside := ctx.(unobserved); aside {
+		return passed{ctx, t}
+	}
 	if ctx == nil { // pgx is about to panic: let it
 		t.counters.started.Add(1)
 		return ctx
@@ -74,6 +77,9 @@ func (t *Tracer) TraceAcquireEnd(ctx context.Context, pool *pgxpool.Pool, data p
 		return
 	}
 	a := t.acquireFrom(ctx)
+	if a == nil {
+		return
+	}
 	t.waiters.remove(a)
 	now := t.now()
 	if data.Err != nil || data.Conn == nil {
@@ -108,16 +114,22 @@ func (a *acquire) span() trace.SpanContext {
 
 // acquireFrom finds what TraceAcquireStart returned. A tracer further out may have wrapped it, or dropped it with every
 // value of the caller: then it is the waiter of this goroutine, and where goroutines are not known, this acquire loses its
-// wait time but never the count.
+// wait time but never the count. It is nil for one that is not to be observed.
 func (t *Tracer) acquireFrom(ctx context.Context) *acquire {
 	if a, ok := ctx.(*acquire); ok && a.owner == t {
 		return a
 	}
-	number := t.sites.goroutine()
 	if ctx == nil {
 		ctx = context.Background()
-	} else if a, ok := ctx.Value(acquireKey{t}).(*acquire); ok && a.goroutine == number && t.waiters.has(a) {
-		return a
+	}
+	number := t.sites.goroutine()
+	switch found := ctx.Value(acquireKey{t}).(type) {
+	case passed:
+		return nil
+	case *acquire:
+		if found.goroutine == number && t.waiters.has(found) {
+			return found
+		}
 	}
 	if a := t.waiters.of(number); a != nil {
 		return a
