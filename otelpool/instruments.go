@@ -246,7 +246,7 @@ var own = []instrument{
 	},
 	{
 		name: "otelpool.reconnects", unit: "{attempt}", kind: counter,
-		description: "Attempts of the server probe to reach a lost database, by outcome.",
+		description: "Attempts of the server probe to connect that failed, and those that brought back a database that was lost or had not answered.",
 		attributes:  []attribute.Key{telemetry.KeyOutcome},
 		points: func(o *observation, point emit) {
 			point(float64(o.probe.succeeded), telemetry.KeyOutcome.String("ok"))

@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -13,6 +15,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
@@ -73,7 +77,10 @@ func TestTheProbeTriesByTheScheduleUntilTheServerIsBack(t *testing.T) {
 		if len(done) != 1 {
 			t.Fatalf("%d successes, want 1", len(done))
 		}
-		done[0].check(t, "INFO", "pool is served again", "outage_seconds", "status")
+		done[0].check(t, "INFO", "pool is served again", "outage_seconds", "status", "otelpool.cause", "attempts")
+		if done[0]["otelpool.cause"] != "unreachable" || done[0]["attempts"] != float64(len(b.log.of(t, "reconnect.attempt"))+1) {
+			t.Errorf("after %d failed attempts: %v", len(b.log.of(t, "reconnect.attempt")), done[0])
+		}
 		if b.monitor.Health().Status != healthcheck.Healthy {
 			t.Errorf("after two minutes: %+v", b.monitor.Health())
 		}
@@ -102,6 +109,18 @@ func TestTheProbeTriesByTheScheduleUntilTheServerIsBack(t *testing.T) {
 	}
 	if lasted := ended[0].EndTime().Sub(ended[0].StartTime()); lasted < 70*time.Second {
 		t.Errorf("the span lasted %v", lasted)
+	}
+	told := make(map[attribute.Key]string)
+	for _, a := range ended[0].Attributes() {
+		told[a.Key] = a.Value.String()
+	}
+	attempts := told["otelpool.reconnect.attempts"]
+	delete(told, "otelpool.reconnect.attempts")
+	want := map[attribute.Key]string{
+		"db.client.connection.pool.name": "app", "otelpool.cause": "unreachable", "error.type": "connection_refused",
+	}
+	if n, err := strconv.Atoi(attempts); !maps.Equal(told, want) || err != nil || n < 7 || ended[0].Status().Code != codes.Error {
+		t.Errorf("the span tells %v, %s attempts, %v", told, attempts, ended[0].Status())
 	}
 }
 
@@ -153,9 +172,11 @@ func TestTheProbeStopsWhenItsCredentialsAreRefused(t *testing.T) {
 		if more := b.server.Connects() - before; more != 0 {
 			t.Errorf("it knocked %d times more", more)
 		}
-		if n := len(b.log.of(t, "reconnect.attempt")); n != 0 {
-			t.Errorf("%d attempts were announced", n)
+		told := b.log.of(t, "reconnect.attempt")
+		if len(told) != 1 {
+			t.Fatalf("%d attempts were told of, want the one that was refused", len(told))
 		}
+		told[0].check(t, "WARN", "server probe was refused and does not try again", "attempt", "error.type", "error")
 	})
 }
 

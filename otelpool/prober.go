@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"go.opentelemetry.io/otel/codes"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace"
 
@@ -16,30 +17,39 @@ import (
 )
 
 // prober owns the one connection that otelpool itself may have to the server: outside the pool, at most one, and only while
-// the pool is not healthy, or is full and about to be called so. In an outage it tries whether the server is back; once
-// connected it asks what the server is doing for our connections. A pool that nobody has asked for a connection yet gets its first evidence from it.
+// the pool is not healthy, is full and about to be called so, or connects in vain. In an outage it tries whether the server
+// is back; once connected it asks what the server is doing for our connections. A pool that nobody has asked for a
+// connection yet gets its first evidence from it.
 type prober struct {
 	monitor *Monitor
 	on      bool
 	config  *pgx.ConnConfig
 	prepare func(context.Context, *pgx.ConnConfig) error // the pool's BeforeConnect: it may bring the credentials
+	life    context.Context                              // ends with the pool, and every session with it
+	abort   context.CancelFunc
 
 	mu     sync.Mutex // guards the rest
 	now    probeState
-	span   trace.Span         // of the outage, nil outside one
+	outage outage
 	cancel context.CancelFunc // ends the running session, nil when there is none
-	abort  context.CancelFunc // ends it whatever it is doing
 	done   chan struct{}      // closed when the latest session has ended, and all before it
 }
 
 // probeState is what the prober knows, a value for everybody to keep.
 type probeState struct {
 	outages           int64
-	succeeded, failed int64 // attempts to reach a lost server
+	succeeded, failed int64 // attempts: that found a lost server back, and that failed
 	since             time.Time
 	past              time.Duration // time spent in outages that are over
 	server            *healthcheck.ServerView
 	probe             healthcheck.Probe
+}
+
+// outage is what there is to tell of the present one when it is over.
+type outage struct {
+	span     trace.Span        // nil outside one
+	cause    healthcheck.Cause // as last seen
+	attempts int64             // all attempts when it began
 }
 
 // outageTime is the time spent in outages, the present one included.
@@ -49,6 +59,9 @@ func (s probeState) outageTime(now time.Time) time.Duration {
 	}
 	return s.past + max(0, now.Sub(s.since))
 }
+
+// attempts is how often the probe has tried to connect, as far as it mattered.
+func (s probeState) attempts() int64 { return s.succeeded + s.failed }
 
 // outageCauses are the causes by which the pool has no server, as opposed to having trouble with one.
 var outageCauses = []healthcheck.Cause{
@@ -64,16 +77,20 @@ func newProber(m *Monitor, config *pgx.ConnConfig, prepare func(context.Context,
 		config.RuntimeParams = make(map[string]string, 1)
 	}
 	config.RuntimeParams["application_name"] = probeName // poolers refuse most other parameters
-	config.ConnectTimeout = probeTimeout
+	if config.ConnectTimeout <= 0 || config.ConnectTimeout > probeTimeout {
+		config.ConnectTimeout = probeTimeout // of each address
+	}
 	config.DefaultQueryExecMode = pgx.QueryExecModeExec // nothing prepared stays behind in a connection pooler
 	config.StatementCacheCapacity, config.DescriptionCacheCapacity = 0, 0
-	return &prober{monitor: m, on: m.config.serverProbe, config: config, prepare: prepare}
+	life, abort := context.WithCancel(context.Background())
+	return &prober{monitor: m, on: m.config.serverProbe, config: config, prepare: prepare, life: life, abort: abort}
 }
 
 const (
 	// probeName is the application_name by which the server's operators recognise the probe.
 	probeName    = "otelpool probe"
 	probeTimeout = 5 * time.Second
+	maxAddresses = 6 // for which one attempt has time
 	lazyAfter    = 2 * time.Second
 )
 
@@ -93,12 +110,15 @@ func (p *prober) react(r *healthcheck.Report, inVain bool) {
 	switch {
 	case lost && p.now.since.IsZero():
 		p.outageBegins(r)
+	case lost:
+		p.outage.cause = r.Findings[0].Cause
 	case !p.now.since.IsZero() && (r.Status == healthcheck.Healthy || r.Status == healthcheck.Degraded):
 		p.outageEnds(r)
 	}
 	switch {
 	case r.State == healthcheck.ShuttingDown:
-		p.abortSession()
+		p.endSession()
+		p.abort() // whatever a session is doing
 	case !unwell:
 		p.endSession()
 	case p.on && p.cancel == nil:
@@ -119,35 +139,51 @@ func (p *prober) unasked(r *healthcheck.Report) bool {
 func (p *prober) outageBegins(r *healthcheck.Report) {
 	tracer := p.monitor.config.tracerProvider.Tracer(telemetry.ScopeName,
 		trace.WithInstrumentationVersion(telemetry.Version), trace.WithSchemaURL(semconv.SchemaURL))
-	_, p.span = tracer.Start(context.Background(), "database outage", trace.WithTimestamp(r.At), trace.WithAttributes(
-		semconv.DBClientConnectionPoolName(p.monitor.name), telemetry.KeyCause.String(string(r.Findings[0].Cause))))
+	p.outage = outage{cause: r.Findings[0].Cause, attempts: p.now.attempts()}
+	_, p.outage.span = tracer.Start(context.Background(), "database outage", trace.WithTimestamp(r.At), trace.WithAttributes(
+		semconv.DBClientConnectionPoolName(p.monitor.name), telemetry.KeyCause.String(string(p.outage.cause))))
 	p.now.outages++
 	p.now.since = r.At
 }
 
 func (p *prober) outageEnds(r *healthcheck.Report) {
 	lasted := r.At.Sub(p.now.since)
+	p.monitor.log.info(telemetry.EventReconnectSucceeded, "pool is served again",
+		seconds("outage", lasted), slog.String("status", r.Status.String()),
+		slog.String(string(telemetry.KeyCause), string(p.outage.cause)), slog.Int64("attempts", p.now.attempts()-p.outage.attempts))
+	p.endSpan(r.At)
 	p.now.past += lasted
 	p.now.since = time.Time{}
-	p.span.End(trace.WithTimestamp(r.At))
-	p.span = nil
-	p.monitor.log.info(telemetry.EventReconnectSucceeded, "pool is served again",
-		seconds("outage", lasted), slog.String("status", r.Status.String()))
+}
+
+// endSpan ends the span of the outage with what became known of it.
+func (p *prober) endSpan(at time.Time) {
+	span := p.outage.span
+	if span == nil {
+		return
+	}
+	p.outage.span = nil
+	span.SetAttributes(telemetry.KeyCause.String(string(p.outage.cause)),
+		telemetry.KeyAttempts.Int64(p.now.attempts()-p.outage.attempts))
+	if kind := p.now.probe.ErrorType; p.now.probe.ErrorAt.After(p.now.since) {
+		span.SetAttributes(semconv.ErrorTypeKey.String(kind))
+	}
+	span.SetStatus(codes.Error, string(p.outage.cause))
+	span.End(trace.WithTimestamp(at))
 }
 
 // beginSession starts a session once the one before has hung up: there is at most one connection.
 func (p *prober) beginSession() {
-	life, abort := context.WithCancel(context.Background())
-	ctx, cancel := context.WithCancel(life)
+	ctx, cancel := context.WithCancel(p.life)
 	previous, done := p.done, make(chan struct{})
-	p.cancel, p.abort, p.done = cancel, abort, done
+	p.cancel, p.done = cancel, done
 	go func() {
 		defer close(done)
-		defer abort()
+		defer cancel()
 		if previous != nil {
 			<-previous
 		}
-		p.monitor.guarded("probing the server", func() { p.run(ctx, life) })
+		p.monitor.guarded("probing the server", func() { p.run(ctx) })
 	}()
 }
 
@@ -160,25 +196,14 @@ func (p *prober) endSession() {
 	p.now.server = nil
 }
 
-// abortSession ends whatever the session is doing.
-func (p *prober) abortSession() {
-	p.endSession()
-	if p.abort != nil {
-		p.abort()
-		p.abort = nil
-	}
-}
-
 // close ends the probe for good and waits for it.
 func (p *prober) close() {
 	p.mu.Lock()
 	p.on = false
-	p.abortSession()
+	p.endSession()
+	p.abort()
 	done := p.done
-	if p.span != nil {
-		p.span.End()
-		p.span = nil
-	}
+	p.endSpan(time.Now())
 	p.mu.Unlock()
 	if done != nil {
 		<-done

@@ -3,7 +3,6 @@ package otelpool
 import (
 	"context"
 	"log/slog"
-	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -17,23 +16,30 @@ import (
 
 // run is one session of the probe: connect, by and by, and then look once a tick, until ctx is done. The judge hears of the
 // server's answer only when the pool has been revived: he would call off the session, whose work it is. Reviving ends by
-// itself, or with life.
-func (p *prober) run(ctx, life context.Context) {
+// itself, or with the pool.
+func (p *prober) run(ctx context.Context) {
+	var schedule healthcheck.Schedule
 	for ctx.Err() == nil {
-		conn, lost := p.connect(ctx)
+		conn, lost := p.connect(ctx, &schedule)
 		if conn == nil {
 			return
 		}
 		if lost {
-			p.revive(life)
+			p.revive(p.life)
 		}
 		p.note(func(probe *healthcheck.Probe) { probe.OKAt = time.Now() })
-		p.watch(ctx, conn)
-		hangUp(conn)
-		select { // a server that takes connections only to cut them must not be hammered
-		case <-ctx.Done():
-		case <-time.After(time.Second):
+		if p.watch(ctx, conn) {
+			schedule.Reset()
 		}
+		hangUp(conn)
+		p.pause(ctx, schedule.Next()) // a server that takes connections only to cut them must not be hammered
+	}
+}
+
+func (p *prober) pause(ctx context.Context, d time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(d):
 	}
 }
 
@@ -43,38 +49,45 @@ func hangUp(conn *pgx.Conn) {
 	_ = conn.Close(ctx) // whatever became of it, it is gone
 }
 
-// connect tries until it has a connection. It returns nil when ctx is done, or when trying on is pointless and harmful:
-// refused credentials lock accounts. The pool's own attempts will show when they are accepted again. lost says that there
-// was something to reconnect.
-func (p *prober) connect(ctx context.Context) (conn *pgx.Conn, lost bool) {
-	var schedule healthcheck.Schedule
-	for {
+// connect tries by the schedule until it has a connection. It returns nil when ctx is done, or when trying on is pointless
+// and harmful: refused credentials lock accounts. The pool's own attempts will show when they are accepted again. lost says
+// that there was something to reconnect.
+func (p *prober) connect(ctx context.Context, schedule *healthcheck.Schedule) (conn *pgx.Conn, lost bool) {
+	for attempt := 1; ctx.Err() == nil; attempt++ {
 		conn, err := p.try(ctx)
 		if err != nil && ctx.Err() != nil {
 			return nil, false // we gave up, not the server
 		}
-		lost := p.count(err, schedule.Attempts())
+		lost := p.count(err, attempt-1)
 		if err == nil {
 			return conn, lost
 		}
 		kind := errtype.Of(err)
-		if !healthcheck.ShouldRetry(kind) {
+		delay, retry := schedule.Next(), healthcheck.ShouldRetry(kind)
+		p.tell(attempt, delay, retry, kind, err)
+		if !retry {
 			return nil, false
 		}
-		delay := schedule.Next()
-		p.monitor.log.warn(telemetry.EventReconnectAttempt, "server probe could not connect",
-			slog.Int("attempt", schedule.Attempts()), seconds("delay", delay),
-			slog.String(string(semconv.ErrorTypeKey), kind), slog.String("error", redact.Error(err)))
-		select {
-		case <-ctx.Done():
-			return nil, false
-		case <-time.After(delay):
-		}
+		p.pause(ctx, delay)
 	}
+	return nil, false
 }
 
+// tell logs an attempt that failed.
+func (p *prober) tell(attempt int, delay time.Duration, retry bool, kind string, err error) {
+	attrs := []slog.Attr{slog.Int("attempt", attempt)}
+	message := "server probe was refused and does not try again"
+	if retry {
+		message = "server probe could not connect"
+		attrs = append(attrs, seconds("delay", delay))
+	}
+	p.monitor.log.warn(telemetry.EventReconnectAttempt, message,
+		append(attrs, slog.String(string(semconv.ErrorTypeKey), kind), slog.String("error", redact.Error(err)))...)
+}
+
+// try connects once. Each address has its own time; together they may take as many times that.
 func (p *prober) try(ctx context.Context) (conn *pgx.Conn, err error) {
-	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
+	ctx, cancel := context.WithTimeout(ctx, probeTimeout*time.Duration(min(1+len(p.config.Fallbacks), maxAddresses)))
 	defer cancel()
 	p.note(func(probe *healthcheck.Probe) { probe.TryingSince = time.Now() })
 	defer p.note(func(probe *healthcheck.Probe) { probe.TryingSince = time.Time{} })
@@ -111,37 +124,17 @@ func (p *prober) count(err error, failedBefore int) (lost bool) {
 	return lost
 }
 
-// revive has the pool notice that its server is back, which pgxpool would do only when somebody asks, or within a minute:
-// idle connections are pinged, broken ones replaced, and what is missing of MinConns, at least one, is built.
-func (p *prober) revive(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
-	defer cancel()
-	pool := p.monitor.pool
-	for _, conn := range pool.AcquireAllIdle(ctx) {
-		_ = conn.Ping(ctx) // a broken one is destroyed by its release
-		conn.Release()
-	}
-	var wg sync.WaitGroup
-	defer wg.Wait()
-	for range max(1, p.monitor.limits.minConns-pool.Stat().IdleConns()-pool.Stat().AcquiredConns()) {
-		wg.Go(func() {
-			if conn, err := pool.Acquire(ctx); err == nil {
-				_ = conn.Ping(ctx)
-				conn.Release()
-			}
-		})
-	}
-}
-
-// watch looks at our backends once a tick until ctx is done or the connection breaks.
-func (p *prober) watch(ctx context.Context, conn *pgx.Conn) {
+// watch looks at our backends once a tick until ctx is done or the connection breaks. It says whether the server ever
+// answered.
+func (p *prober) watch(ctx context.Context, conn *pgx.Conn) (answered bool) {
 	tick := time.NewTicker(max(time.Second, p.monitor.config.healthInterval))
 	defer tick.Stop()
 	for {
 		view, err := p.look(ctx, conn)
 		if err != nil && conn.IsClosed() {
-			return // anything else is an answer, if not one that we understand
+			return answered // anything else is an answer, if not one that we understand
 		}
+		answered = true
 		p.mu.Lock()
 		if ctx.Err() == nil {
 			p.now.server = view
@@ -150,7 +143,7 @@ func (p *prober) watch(ctx context.Context, conn *pgx.Conn) {
 		p.mu.Unlock()
 		select {
 		case <-ctx.Done():
-			return
+			return answered
 		case <-tick.C:
 		}
 	}

@@ -17,6 +17,8 @@ const (
 	KeyState   = attribute.Key("otelpool.health.state")
 	KeyCause   = attribute.Key("otelpool.cause")
 	KeyTier    = attribute.Key("otelpool.leak.tier")
+
+	KeyAttempts = attribute.Key("otelpool.reconnect.attempts")
 )
 
 // Buckets are the bounds of every duration histogram, in seconds. The SDK's own are meant for milliseconds.
