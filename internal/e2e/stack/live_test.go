@@ -83,7 +83,7 @@ func play(t *testing.T, c *collector.Collector) {
 var comparison = regexp.MustCompile(`\s*(?:>=|==|>|<)\s*[\d.]+(?:\s*\*\s*[\d.]+)?`)
 
 // seen is what Grafana would put in place of its variables, in the play.
-var seen = strings.NewReplacer("$job", "otelpool-demo", "$instance", "demo-1", "$pool", "shop", "$__rate_interval", "15s", "$__tags", `instance="demo-1"`)
+var seen = strings.NewReplacer("$job", "otelpool-demo", "$service", "otelpool-demo", "$instance", "demo-1", "$pool", "shop", "$__rate_interval", "15s", "$__tags", `instance="demo-1"`)
 
 // unseen are the queries that the script gives no data to, and why.
 var unseen = map[string]string{
