@@ -1,18 +1,19 @@
 package stack
 
 import (
-	"context"
-	"fmt"
+	"encoding/json"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
-	"github.com/jackc/pgx/v5"
-
 	"github.com/otelpool/pgx/healthcheck"
-	"github.com/otelpool/pgx/internal/postgres"
+	"github.com/otelpool/pgx/otelpool"
 )
 
 // pages are the runbooks and the troubleshooting guide.
@@ -25,80 +26,144 @@ func pages(t *testing.T) []string {
 	return append(all, path(t, "docs", "troubleshooting.md"))
 }
 
-var block = regexp.MustCompile("(?s)```(sql|promql|sh)\n(.*?)```")
-
-// blocks are the commands of one language in the documentation, by the page that has them.
-func blocks(t *testing.T, language string) map[string][]string {
+// texts are the pages' texts by their names.
+func texts(t *testing.T) map[string]string {
 	t.Helper()
-	out := make(map[string][]string)
+	out := make(map[string]string)
 	for _, page := range pages(t) {
 		text, err := os.ReadFile(page)
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, m := range block.FindAllStringSubmatch(string(text), -1) {
+		out[filepath.Base(page)] = string(text)
+	}
+	return out
+}
+
+func isCause(page string) bool {
+	return slices.Contains(healthcheck.Causes, healthcheck.Cause(strings.TrimSuffix(page, ".md")))
+}
+
+var block = regexp.MustCompile("(?ms)^```([^\n]*)\n(.*?)^```$")
+
+// blocks are the commands of one language in the documentation, by the page that has them.
+func blocks(t *testing.T, language string) map[string][]string {
+	t.Helper()
+	out := make(map[string][]string)
+	for page, text := range texts(t) {
+		for _, m := range block.FindAllStringSubmatch(text, -1) {
 			if m[1] == language {
-				out[filepath.Base(page)] = append(out[filepath.Base(page)], strings.TrimSpace(m[2]))
+				out[page] = append(out[page], strings.TrimSpace(m[2]))
 			}
 		}
 	}
 	return out
 }
 
-// TestEverySQLCommandOfTheRunbooksShowsSomething runs them on a server on which what they look for is going on: a session
-// that sits idle in its transaction and holds a lock, one that waits for the lock, and one that is idle.
-func TestEverySQLCommandOfTheRunbooksShowsSomething(t *testing.T) {
-	server, err := postgres.Start(t.Context())
+// command matches what would be typed at a prompt but stands in a sentence, where no test runs it.
+var command = regexp.MustCompile("`(?:SELECT|SHOW|SET|ALTER|GRANT|REVOKE|psql|pg_isready|pg_cancel_backend|pg_terminate_backend|curl|" +
+	"go tool|kubectl|openssl|cat|time|sum|max|rate|increase|histogram_quantile)[ (][^`]*`")
+
+func TestNoCommandOfTheRunbooksIsOutOfATestsReach(t *testing.T) {
+	for page, text := range texts(t) {
+		for _, m := range block.FindAllStringSubmatch(text, -1) {
+			if !slices.Contains([]string{"sql", "promql", "sh"}, m[1]) {
+				t.Errorf("%s: nothing runs a block of %q:\n%s", page, m[1], m[2])
+			}
+		}
+		prose := block.ReplaceAllString(text, "")
+		if strings.Contains(prose, "```") {
+			t.Errorf("%s: a block is not closed, or indented", page)
+		}
+		for _, found := range command.FindAllString(prose, -1) {
+			t.Errorf("%s: %s is a command; put it into a block of its own", page, found)
+		}
+	}
+}
+
+var heading = regexp.MustCompile(`(?m)^## (.+)$`)
+
+func TestEveryRunbookOfACauseHasTheSameSections(t *testing.T) {
+	want := []string{"What it means", "How to see it", "What to do now", "How to prevent it"}
+	for page, text := range texts(t) {
+		if !isCause(page) {
+			continue
+		}
+		var got []string
+		for _, m := range heading.FindAllStringSubmatch(text, -1) {
+			got = append(got, m[1])
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("%s has the sections %q, want %q", page, got, want)
+		}
+	}
+}
+
+var (
+	dashboardItem = regexp.MustCompile(`(?m)^- Dashboard "Connection pools": .*"`)
+	quoted        = regexp.MustCompile(`"([^"]+)"`)
+	endpoint      = regexp.MustCompile(`/(?:livez|startupz|readyz|health|debug)\b[\w/.]*\w`)
+	link          = regexp.MustCompile(`\]\([^)]*\)`)
+)
+
+// TestEveryRunbookNamesPanelsAndEndpointsThatExist takes each name in quotes, outside of commands, for a panel's.
+func TestEveryRunbookNamesPanelsAndEndpointsThatExist(t *testing.T) {
+	known := map[string]bool{"Connection pools": true}
+	for _, p := range theDashboard(t).Panels {
+		known[p.Title] = p.Type != "row"
+	}
+	var named struct{ Title string }
+	if err := json.Unmarshal(dashboardJSON(t), &named); err != nil || !strings.HasPrefix(named.Title, "Connection pools") {
+		t.Errorf("the dashboard's title is %q, %v", named.Title, err)
+	}
+	_, monitor, err := otelpool.Open(t.Context(), "postgres://nobody@127.0.0.1:1/nothing", // it connects lazily: never, here
+		otelpool.WithLogger(slog.New(slog.DiscardHandler)))
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer server.Close()
-	ctx := context.Background()
-	connect := func() *pgx.Conn {
-		t.Helper()
-		conn, err := pgx.Connect(ctx, server.DSN())
-		if err != nil {
-			t.Fatal(err)
+	defer monitor.Shutdown(t.Context())
+	handler := monitor.Handler()
+	for page, text := range texts(t) {
+		prose := strings.Join(strings.Fields(block.ReplaceAllString(text, "")), " ")
+		for _, m := range quoted.FindAllStringSubmatch(prose, -1) {
+			if !known[m[1]] {
+				t.Errorf("%s: the dashboard has no panel %q", page, m[1])
+			}
 		}
-		t.Cleanup(func() { conn.Close(ctx) })
-		return conn
+		endpoints := endpoint.FindAllString(link.ReplaceAllString(text, ""), -1)
+		for _, e := range endpoints {
+			answer := httptest.NewRecorder()
+			handler.ServeHTTP(answer, httptest.NewRequest(http.MethodGet, e, nil))
+			if answer.Code == http.StatusNotFound {
+				t.Errorf("%s: there is no %s", page, e)
+			}
+		}
+		if isCause(page) && (!dashboardItem.MatchString(text) || len(endpoints) == 0) {
+			t.Errorf("%s names no panel of the dashboard, or no endpoint", page)
+		}
 	}
-	holder, waiter, asker := connect(), connect(), connect()
-	for _, sql := range []string{"CREATE TABLE items (id int)", "BEGIN", "LOCK TABLE items"} {
-		if _, err := holder.Exec(ctx, sql); err != nil {
-			t.Fatal(err)
-		}
-	}
-	waited := make(chan error, 1)
-	go func() {
-		_, err := waiter.Exec(ctx, "SELECT * FROM items")
-		waited <- err
-	}()
-	eventually(t, func() error {
-		var waiting int
-		err := asker.QueryRow(ctx, "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'").Scan(&waiting)
-		if err == nil && waiting == 0 {
-			err = fmt.Errorf("nobody waits for the lock")
-		}
-		return err
-	})
-	n := 0
+}
+
+func TestNoRunbookForgetsTransactionsThatHaveFailed(t *testing.T) {
 	for page, commands := range blocks(t, "sql") {
 		for _, sql := range commands {
-			n++
-			if tag, err := asker.Exec(ctx, sql); err != nil || tag.RowsAffected() == 0 {
-				t.Errorf("%s: %v rows, %v, of\n%s", page, tag.RowsAffected(), err, sql)
+			if strings.Contains(sql, "'idle in transaction'") && !strings.Contains(sql, "'idle in transaction (aborted)'") {
+				t.Errorf("%s: a failed transaction holds its connection and its locks as well:\n%s", page, sql)
 			}
 		}
 	}
-	if n < len(healthcheck.Causes) {
-		t.Errorf("only %d commands in the runbooks", n)
-	}
-	// What the pages say to do about it does it.
-	if _, err := asker.Exec(ctx, "SELECT pg_terminate_backend($1)", int(holder.PgConn().PID())); err != nil {
-		t.Error(err)
-	}
-	if err := <-waited; err != nil {
-		t.Errorf("the waiter did not get on: %v", err)
+}
+
+func TestEveryLinkOfTheRunbooksLeadsSomewhere(t *testing.T) {
+	for _, page := range pages(t) {
+		text, err := os.ReadFile(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range regexp.MustCompile(`\]\(([^)#]+)`).FindAllStringSubmatch(string(text), -1) {
+			if _, err := os.Stat(filepath.Join(filepath.Dir(page), m[1])); err != nil {
+				t.Errorf("%s: %v", filepath.Base(page), err)
+			}
+		}
 	}
 }
