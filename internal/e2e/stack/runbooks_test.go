@@ -144,6 +144,33 @@ func TestEveryRunbookNamesPanelsAndEndpointsThatExist(t *testing.T) {
 	}
 }
 
+// TestTheIndexOfTheRunbooksHasEveryCauseAndAlert and no other, and of each cause the sentence that its page begins with.
+func TestTheIndexOfTheRunbooksHasEveryCauseAndAlert(t *testing.T) {
+	index := string(read(t, "docs", "runbooks", "README.md"))
+	var want, got []string
+	for _, c := range healthcheck.Causes {
+		want = append(want, string(c)+"|"+string(c)+".md")
+	}
+	for _, a := range alerts(t) {
+		want = append(want, a.Alert+"|")
+	}
+	for _, m := range regexp.MustCompile("(?m)^\\| \\[?`(\\w+)`(?:\\]\\((\\w+\\.md)\\))? \\|").FindAllStringSubmatch(index, -1) {
+		got = append(got, m[1]+"|"+m[2])
+	}
+	for page, text := range texts(t) {
+		_, meaning, _ := strings.Cut(text, "## What it means\n\n")
+		meaning, _, _ = strings.Cut(strings.ReplaceAll(meaning, "\n", " "), ". ")
+		if isCause(page) && !strings.Contains(index, "]("+page+") | "+strings.TrimSuffix(strings.TrimSpace(meaning), ".")+". |") {
+			t.Errorf("%s: the index does not say %q", page, meaning)
+		}
+	}
+	slices.Sort(want)
+	slices.Sort(got)
+	if !slices.Equal(got, want) {
+		t.Errorf("the rows are %q, want %q", got, want)
+	}
+}
+
 func TestNoRunbookForgetsTransactionsThatHaveFailed(t *testing.T) {
 	for page, commands := range blocks(t, "sql") {
 		for _, sql := range commands {
