@@ -6,11 +6,14 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
+
+	"gopkg.in/yaml.v3"
 
 	"github.com/otelpool/pgx/healthcheck"
 	"github.com/otelpool/pgx/otelpool"
@@ -192,5 +195,46 @@ func TestEveryLinkOfTheRunbooksLeadsSomewhere(t *testing.T) {
 				t.Errorf("%s: %v", filepath.Base(page), err)
 			}
 		}
+	}
+}
+
+// TestTheRunbooksSeeAFirstBurst of errors: their series is born with it, and an increase alone would show nothing.
+func TestTheRunbooksSeeAFirstBurst(t *testing.T) {
+	const labels = `job="orders", instance="orders-1", db_client_connection_pool_name="main", error_type="28P01"`
+	type sample struct {
+		Labels string
+		Value  float64
+	}
+	type ask struct {
+		Expr    string
+		At      string   `yaml:"eval_time"`
+		Samples []sample `yaml:"exp_samples"`
+	}
+	var asks []ask
+	for _, exprs := range blocks(t, "promql") {
+		for _, expr := range exprs {
+			if strings.Contains(expr, "increase(otelpool_connect_failures_total") {
+				asks = append(asks, ask{expr, "25m", []sample{{"{" + labels + "}", 3}}}, ask{expr, "40m", []sample{{"{" + labels + "}", 0}}})
+			}
+		}
+	}
+	if len(asks) == 0 {
+		t.Fatal("no page counts failed connects")
+	}
+	asks = append(asks, ask{"increase(otelpool_connect_failures_total[15m])", "25m", []sample{{"{" + labels + "}", 0}}}) // why they do not
+	text, err := yaml.Marshal(map[string]any{"tests": []any{map[string]any{
+		"interval":         "1m",
+		"input_series":     []any{map[string]string{"series": "otelpool_connect_failures_total{" + labels + "}", "values": "_x20 3x30"}},
+		"promql_expr_test": asks,
+	}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "burst.yml")
+	if err := os.WriteFile(file, text, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.CommandContext(t.Context(), "promtool", "test", "rules", file).CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, out)
 	}
 }
