@@ -73,6 +73,7 @@ deps-compiler:
 deps-e2e:
 	@sh internal/scripts/deps.sh prometheus
 	@sh internal/scripts/deps.sh node
+	@sh internal/scripts/deps.sh clients
 
 deps-valgrind:
 	@sh internal/scripts/deps.sh valgrind

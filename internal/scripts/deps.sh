@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes sure that a tool the tests need is there: deps.sh postgres|compiler|prometheus|node|valgrind …
+# Makes sure that a tool the tests need is there: deps.sh postgres|compiler|prometheus|node|clients|valgrind …
 #
 # On Debian and Ubuntu it installs the distribution's package, as root or by a sudo that asks for no password. Elsewhere it
 # says in one line what to install, and fails. It never asks a question, and starts no service.
@@ -36,6 +36,11 @@ have_node() {
 
 have_npm() {
     command -v npm >/dev/null
+}
+
+# What the runbooks have people type.
+have_clients() {
+    command -v bash >/dev/null && command -v curl >/dev/null && command -v openssl >/dev/null
 }
 
 have_valgrind() {
@@ -129,6 +134,10 @@ for tool in "$@"; do
  apk add nodejs npm (Alpine), brew install node (macOS)"
         need node "$advice" nodejs
         need npm "$advice" npm # not with Debian's Node.js, but with that of others, which conflict with Debian's npm
+        ;;
+    clients)
+        need clients "bash, curl or openssl is not installed: apt-get install bash curl openssl (Debian, Ubuntu), or the like" \
+            bash curl openssl
         ;;
     valgrind)
         need valgrind "valgrind is not installed: apt-get install valgrind (Debian, Ubuntu), dnf install valgrind\
