@@ -64,6 +64,45 @@ func TestAnAgentDeliversToItsGatewayWhatItTookWhileTheGatewayWasAway(t *testing.
 	})
 }
 
+// TestSpansQueuedForAGatewayThatIsGoneReachTheOneInItsPlace: it came back at another address, as a pod does.
+func TestSpansQueuedForAGatewayThatIsGoneReachTheOneInItsPlace(t *testing.T) {
+	run := func() (*collector.Collector, string) {
+		c := collector.RunWith(t, collector.Config{Files: []string{"gateway.yaml"}, Overlays: []string{collector.FilesOnly}})
+		return c, strings.TrimPrefix(c.OTLPEndpoint(), "http://")
+	}
+	gone, address := run()
+	r := newRegistry(t, address)
+	agent := collector.RunWith(t, collector.Config{Files: []string{"agent.yaml"}, Overlays: []string{fromRegistry}, Env: r.env()})
+	p := newProviders(t, agent.OTLPEndpoint())
+	send := func(name string) {
+		_, span := p.tracer.Tracer("example.com/shop").Start(t.Context(), name)
+		span.End()
+		p.flush(t)
+	}
+	arrives := func(at *collector.Collector, name string) {
+		t.Helper()
+		awaitAll(t, func() error {
+			spans, err := at.Spans()
+			if err == nil && (len(spans) == 0 || spans[len(spans)-1].Name() != name) {
+				err = fmt.Errorf("%d spans, the last of which is not %q", len(spans), name)
+			}
+			return err
+		})
+	}
+	send("before")
+	arrives(gone, "before")
+	if err := gone.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	send("meanwhile")
+	awaitAll(t, func() error { // it has been tried where nobody is
+		return agent.Logged("connection refused")
+	})
+	there, address := run()
+	r.set(address)
+	arrives(there, "meanwhile")
+}
+
 // TestAllSpansOfATraceReachOneGateway sends the spans of many traces one by one, each in an export of its own. Two gateways on
 // one machine differ by their ports, which DNS does not tell: they are listed. The rest of agent.yaml is what users get.
 func TestAllSpansOfATraceReachOneGateway(t *testing.T) {
@@ -75,7 +114,7 @@ func TestAllSpansOfATraceReachOneGateway(t *testing.T) {
 	}
 	agent := collector.RunWith(t, collector.Config{
 		Files: []string{"agent.yaml"},
-		Overlays: []string{fmt.Sprintf("exporters: {loadbalancing/gateway: {resolver: {dns: null, static: {hostnames: [%s]}}}}",
+		Overlays: []string{fmt.Sprintf("exporters: {load_balancing/gateway: {resolver: {dns: null, static: {hostnames: [%s]}}}}",
 			strings.Join(listed, ", "))},
 		Env: map[string]string{"GATEWAY_INSECURE": "true"},
 	})

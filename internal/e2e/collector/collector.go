@@ -206,6 +206,15 @@ func (c *Collector) PrometheusAddr() string { return c.ports.prometheus }
 // LogPath is the file with the Collector's own log.
 func (c *Collector) LogPath() string { return filepath.Join(c.cfg.Dir, "collector.log") }
 
+// Logged says whether the Collector's own log has a text; it is an error if not.
+func (c *Collector) Logged(text string) error {
+	log, err := os.ReadFile(c.LogPath())
+	if err == nil && !strings.Contains(string(log), text) {
+		err = fmt.Errorf("the collector has not logged %q", text)
+	}
+	return err
+}
+
 var client = &http.Client{
 	Timeout: 10 * time.Second,
 	// Idle connections would outlive the test that made them.
