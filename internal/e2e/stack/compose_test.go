@@ -75,6 +75,14 @@ func TestTheComposeFileStartsWhatItSays(t *testing.T) {
 	}
 }
 
+// TestAVisitorOfGrafanaMayFollowItsLinks because exemplars and log records open in Explore, which Viewers may not use.
+func TestAVisitorOfGrafanaMayFollowItsLinks(t *testing.T) {
+	role := compose(t, "").Services["grafana"].Environment["GF_AUTH_ANONYMOUS_ORG_ROLE"]
+	if role == nil || *role != "Editor" {
+		t.Errorf("whoever comes is %v, want an Editor", role)
+	}
+}
+
 // TestTheCollectorAcceptsHowComposeStartsIt runs its command line, with and without Jaeger, past the collector's validation.
 func TestTheCollectorAcceptsHowComposeStartsIt(t *testing.T) {
 	binary, err := collector.Build(t.Context())
