@@ -35,7 +35,7 @@ func TestEveryAlertFiresInOneCaseAndKeepsQuietInAnother(t *testing.T) {
 // rule is an alert or a recording rule.
 type rule struct {
 	Alert, Record, Expr, For string
-	Annotations              map[string]string
+	Labels, Annotations      map[string]string
 }
 
 func rules(t *testing.T) (all []rule) {
