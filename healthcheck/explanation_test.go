@@ -32,3 +32,45 @@ func TestSlowQueriesAreNamedThoughEarlierHoldsWereIdle(t *testing.T) {
 		t.Errorf("findings: %+v", r.Findings)
 	}
 }
+
+// Nobody asks at night, so no sample is good enough to close the case: what explained the trouble of the evening must not
+// explain that of the morning.
+func TestAnOldExplanationIsNotGivenForNewTrouble(t *testing.T) {
+	nobody := f(held(), waiting(0, 0))
+	for name, evening := range map[string]func(*sim){
+		"an outage": func(m *sim) {
+			m.tick(append(nobody, gone(""), refused("53300", "too many clients"), failed("53300"))...)
+			m.ticks(10, append(nobody, refused("53300", "too many clients"))...)
+			m.tick(append(nobody, connected(5))...)
+		},
+		"one bad sample": func(m *sim) { m.tick(append(nobody, refused("53300", "too many clients"))...) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := newSim(t, Evidence())
+			m.warm()
+			evening(m)
+			m.tick(append(nobody, connected(1))...)
+			if r := m.ticks(3600, nobody...); r.Status != Healthy {
+				t.Fatalf("at night: %s %+v", r.Status, r.Findings)
+			}
+			m.tick(append(nobody, lost("connection_reset"), failed("connection_reset"))...)
+			r := m.ticks(3, nobody...)
+			if r.Status != Degraded || r.Findings[0].Cause != CauseUnreachable || r.Names(CauseTooManyConnections) {
+				t.Errorf("in the morning: %s %+v", r.Status, r.Findings)
+			}
+		})
+	}
+}
+
+func TestAnExplanationDoesNotOutliveItsTraces(t *testing.T) {
+	m := newSim(t, Evidence())
+	m.warm()
+	m.ticks(3, held(times(10, forgot)...), waiting(4, time.Second), failed("timeout"))
+	for range 10 { // somebody's deadline is too short, once in a while
+		m.ticks(40, easy)
+		m.tick(easy, failed("timeout"))
+	}
+	if r := m.last; r.Status != Degraded || r.Findings[0].Cause != CauseInsufficientData {
+		t.Errorf("minutes after the leak: %s %+v", r.Status, r.Findings)
+	}
+}

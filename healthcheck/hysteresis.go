@@ -43,6 +43,9 @@ func (h *hysteresis) observe(v *verdict, at time.Time) {
 	}
 }
 
+// doubts says that a streak of bad samples has begun and is not over.
+func (h *hysteresis) doubts() bool { return h.worse[Degraded] > 0 }
+
 // improved forgets the bad samples that a better status has outlived.
 func (h *hysteresis) improved() { h.worse = [Unhealthy + 1]int{} }
 

@@ -23,7 +23,7 @@ type Judge struct {
 	since   time.Time
 	started bool
 	why     []Finding // what explained the present trouble when it could be seen
-	whyAt   time.Time // when it last could
+	whyAt   time.Time // when that was
 	whyFor  symptom   // the symptoms that it explains
 	history []Change  // replaced, never changed: reports share it
 	sizing  Sizing
@@ -74,25 +74,26 @@ func (j *Judge) end(e event, at time.Time) *Report {
 }
 
 // explain keeps the findings. Trouble that is over leaves nothing to be examined, yet its traces keep the pool degraded
-// for a while: until something new goes wrong, what explained it then explains it now. Nor is an explanation dropped for
-// a moment in which it cannot be seen: holders that change places look for an instant as if they did nothing.
+// for a while: until something new goes wrong, what explained it then explains it now, though no longer than its traces last.
+// Nor is an explanation dropped for a moment in which it cannot be seen: holders that change places look for an instant as
+// if they did nothing.
 func (j *Judge) explain(f *facts, v *verdict) {
 	switch {
 	case v.tier > Healthy:
-		if len(j.why) > 0 && !v.live && v.symptoms&^j.whyFor == 0 {
+		age := f.s.At.Sub(j.whyAt)
+		if len(j.why) > 0 && !v.live && v.symptoms&^j.whyFor == 0 && age <= j.policy.ErrorWindow+j.policy.Dwell {
 			return
 		}
 		found := diagnose(f, v)
-		if found[0].Cause != CauseInsufficientData {
-			j.whyAt = f.s.At
-		} else if len(j.why) > 0 && f.s.At.Sub(j.whyAt) < j.policy.Dwell {
+		if found[0].Cause == CauseInsufficientData && len(j.why) > 0 && j.why[0].Cause != CauseInsufficientData &&
+			age < j.policy.Dwell {
 			return
 		}
-		j.why, j.whyFor = found, v.symptoms
+		j.why, j.whyAt, j.whyFor = found, f.s.At, v.symptoms
 		if v.symptoms&(cannotServe|connectFailing) != 0 {
 			j.whyFor |= connectionLost | acquireFailed // its traces
 		}
-	case j.state.Status() <= Healthy && !v.quiet:
+	case j.state.Status() <= Healthy && !j.hysteresis.doubts():
 		j.why, j.whyFor = nil, 0
 	}
 }
@@ -110,6 +111,9 @@ func (j *Judge) apply(e event, at time.Time) {
 	j.history = append(append(make([]Change, 0, len(keep)+1), keep...), c)
 	if severity(to.Status()) < severity(j.state.Status()) {
 		j.hysteresis.improved()
+	}
+	if to == StateHealthy {
+		j.why, j.whyFor = nil, 0 // the next trouble is another one
 	}
 	j.state, j.since = to, at
 }
