@@ -1,6 +1,7 @@
 package healthcheck
 
 import (
+	"strings"
 	"testing"
 	"time"
 )
@@ -72,5 +73,23 @@ func TestAnExplanationDoesNotOutliveItsTraces(t *testing.T) {
 	}
 	if r := m.last; r.Status != Degraded || r.Findings[0].Cause != CauseInsufficientData {
 		t.Errorf("minutes after the leak: %s %+v", r.Status, r.Findings)
+	}
+}
+
+func TestAnExplanationThatIsKeptSaysOfWhenItIs(t *testing.T) {
+	m := newSim(t, Evidence())
+	m.warm()
+	m.ticks(2, easy, once(lost("57P01")))
+	for _, c := range []struct {
+		ticks int
+		want  string
+	}{{1, "what follows was seen 2s ago"}, {48, "what follows was seen 50s ago"}} {
+		r := m.ticks(c.ticks, easy)
+		if got := r.Findings[0].Evidence; got[0] != c.want || len(got) != 4 {
+			t.Errorf("%q, want %q first", got, c.want)
+		}
+	}
+	if r := m.ticks(2, held(times(10, forgot)...), waiting(4, time.Second)); strings.Contains(r.Findings[0].Evidence[0], "was seen") {
+		t.Errorf("found anew: %q", r.Findings[0].Evidence)
 	}
 }

@@ -81,12 +81,12 @@ func (j *Judge) explain(f *facts, v *verdict) {
 	switch {
 	case v.tier > Healthy:
 		age := f.s.At.Sub(j.whyAt)
-		if len(j.why) > 0 && !v.live && v.symptoms&^j.whyFor == 0 && age <= j.policy.ErrorWindow+j.policy.Dwell {
+		known := len(j.why) > 0 && age >= 0
+		if known && !v.live && v.symptoms&^j.whyFor == 0 && age <= j.policy.ErrorWindow+j.policy.Dwell {
 			return
 		}
 		found := diagnose(f, v)
-		if found[0].Cause == CauseInsufficientData && len(j.why) > 0 && j.why[0].Cause != CauseInsufficientData &&
-			age < j.policy.Dwell {
+		if known && age < j.policy.Dwell && found[0].Cause == CauseInsufficientData && j.why[0].Cause != CauseInsufficientData {
 			return
 		}
 		j.why, j.whyAt, j.whyFor = found, f.s.At, v.symptoms
@@ -125,21 +125,26 @@ func (j *Judge) report(at time.Time) *Report {
 		Started: j.started, Usage: j.usage, UsageHigh: j.usage >= j.policy.UsageWarning,
 	}
 	if r.Status > Healthy {
-		r.Findings = j.why
-	}
-	if j.state == Recovering {
-		r.Findings = inRetrospect(j.why)
+		r.Findings = j.findings(at)
 	}
 	return r
 }
 
-// inRetrospect is what was found, in words for the time when it is over and the pool is only watched for a while longer.
-func inRetrospect(why []Finding) []Finding {
-	past := slices.Clone(why)
+// findings are the explanation. One that was kept says of when it is: its numbers have not changed since. In a pool that is
+// only watched for a while longer, it tells what is over.
+func (j *Judge) findings(at time.Time) []Finding {
+	age := at.Sub(j.whyAt)
+	if age <= 0 && j.state != Recovering {
+		return j.why
+	}
+	asOf := "what follows was seen " + short(max(0, age)) + " ago"
+	past := slices.Clone(j.why)
 	for i := range past {
-		past[i].Summary = "It serves again. What had happened: " + past[i].Summary
-		past[i].Advice = "Nothing now, if it stays so. Against the next time: " + past[i].Advice
-		past[i].Evidence = append([]string{"what follows was seen before it recovered"}, past[i].Evidence...)
+		past[i].Evidence = append([]string{asOf}, past[i].Evidence...)
+		if j.state == Recovering {
+			past[i].Summary = "It serves again. What had happened: " + past[i].Summary
+			past[i].Advice = "Nothing now, if it stays so. Against the next time: " + past[i].Advice
+		}
 	}
 	return past
 }
