@@ -129,6 +129,27 @@ func TestAPoolIsHealthySoonAfterItsServerReturns(t *testing.T) {
 	}
 }
 
+// The last refusal is older than the deadline that passed while the server hung, and leaves the window before it does.
+func TestARecoveryIsNotWithdrawn(t *testing.T) {
+	m := newSim(t, Evidence())
+	m.warm()
+	m.tick(gone("connection_reset"), refused("connection_refused", ""))
+	m.ticks(5, refused("connection_refused", ""))
+	m.ticks(13)
+	m.tick(failed("timeout"))
+	m.tick(connected(5))
+	for m.tick(easy).Status != Healthy {
+		if m.last.Since.Equal(m.last.At) && m.last.State != Recovering {
+			t.Fatalf("%s", m.last.State)
+		}
+	}
+	for range 120 {
+		if r := m.tick(easy); r.Status != Healthy {
+			t.Fatalf("%s again: %+v", r.Status, r.Findings)
+		}
+	}
+}
+
 // A server that takes the probe's connections may refuse the pool's: a pool whose AfterConnect fails was called healthy.
 func TestAServerThatAnswersOnlyTheProbeIsNoRecovery(t *testing.T) {
 	m := newSim(t, Evidence())

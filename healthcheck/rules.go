@@ -111,11 +111,14 @@ func (f *facts) errorRules(v *verdict) {
 	}
 }
 
-// forgiven says that an acquire failed because of an outage that is over and settled, or as its echo.
+// forgiven says that an acquire failed because of an outage that is over and settled, or as its echo. The echo is the
+// younger: it stays forgiven when the last sign of the outage counts no longer, as long as the recovery itself was seen.
 func (f *facts) forgiven(at time.Time) bool {
 	r := &f.reach
-	return f.within(r.trouble, f.p.ErrorWindow) && !r.recovered.IsZero() && at.Sub(r.recovered) <= f.p.Settle &&
-		f.s.At.Sub(r.recovered) >= f.p.Settle
+	if r.recovered.IsZero() || !r.recovered.After(f.all[0].At) && !f.within(r.trouble, f.p.ErrorWindow) {
+		return false
+	}
+	return at.Sub(r.recovered) <= f.p.Settle && f.s.At.Sub(r.recovered) >= f.p.Settle
 }
 
 // writable says that the server was asked well after at, and takes writes again.
