@@ -12,6 +12,8 @@ import (
 //	80           new connections fail for this reason, existing ones serve
 //	40 to 95     the share of held connections that this explains, see [occupied]
 //	50 to 60     it happened lately
+//	1            nothing explains it
+//	below 1      it happened lately, but is not what the policy objects to
 type suspect struct {
 	Finding
 	weight float64
@@ -42,7 +44,7 @@ func diagnose(f *facts, v *verdict) []Finding {
 			}
 		}
 	}
-	if len(found) == 0 {
+	if !slices.ContainsFunc(found, func(s suspect) bool { return s.weight >= 1 }) {
 		found = append(found, insufficient(f, v))
 	}
 	slices.SortStableFunc(found, func(a, b suspect) int { return cmp.Compare(b.weight, a.weight) })
@@ -93,9 +95,9 @@ func insufficient(f *facts, v *verdict) suspect {
 			"The pool is "+v.tier.String()+"; without the hook nobody can see who holds its connections, or why.",
 			evidence, "Call otelpool.Configure on the pool's configuration before the pool is made.")
 	}
-	if v.symptoms&^thresholds == 0 {
+	if v.decisive == thresholds {
 		return suspicion(1, CauseInsufficientData,
-			"The policy calls this use of the pool "+v.tier.String()+"; nothing else is known to be wrong.",
+			"The policy calls this use of the pool "+v.tier.String()+", and nothing that was seen explains it.",
 			evidence, "If callers are served well, choose the evidence policy or other thresholds.")
 	}
 	return suspicion(1, CauseInsufficientData,

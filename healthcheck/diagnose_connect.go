@@ -63,7 +63,7 @@ func diagnoseConnecting(f *facts, v *verdict) []suspect {
 	case v.symptoms&waits != 0 && !r.failing() && r.hushed(f):
 		return []suspect{f.noAnswer(97)}
 	case v.symptoms&connectionLost != 0 && f.within(r.failedAt, f.p.ErrorWindow):
-		weight = 55
+		weight = f.lately(v, 55)
 	default:
 		return nil
 	}
@@ -73,6 +73,14 @@ func diagnoseConnecting(f *facts, v *verdict) []suspect {
 	cause := f.connectCause()
 	why := remedyFor(cause, r.errorType)
 	return []suspect{suspicion(weight, cause, why.summary, f.connectEvidence(), why.advice)}
+}
+
+// lately weighs what broke and was mended: that does not explain a ratio that the policy objects to, unless nothing is left.
+func (f *facts) lately(v *verdict, weight float64) float64 {
+	if v.decisive == thresholds && f.reach.usable > 0 {
+		return weight / 100
+	}
+	return weight
 }
 
 // noAnswer finds that the server does not even refuse.
@@ -146,7 +154,7 @@ func diagnoseShutdown(f *facts, v *verdict) []suspect {
 	case v.symptoms&(cannotServe|connectFailing) != 0:
 		weight = 75
 	default:
-		weight = 56
+		weight = f.lately(v, 56)
 	}
 	evidence := []string{fmt.Sprintf("the last connection was lost %s%s", f.ago(r.lostAt), parenthesised(r.lostType)),
 		count(f.s.Connect.Lost, "connection") + " lost so far"}

@@ -52,6 +52,8 @@ func keepsItsWord(t *testing.T, r *Report, known bool) {
 		t.Fatalf("%s without a finding", r.State)
 	case r.Status <= Healthy && len(r.Findings) > 0:
 		t.Fatalf("%s with findings", r.State)
+	case r.Outage && r.Status != Unhealthy:
+		t.Fatalf("%s, and an outage", r.State)
 	case r.Status != r.State.Status():
 		t.Fatalf("%s is %s", r.State, r.Status)
 	case len(r.History) > historySize || r.Flaps > historySize || r.Flaps < 0:

@@ -29,6 +29,7 @@ type Judge struct {
 	sizing  Sizing
 	usage   float64
 	verdict Status
+	loss    loss
 }
 
 // NewJudge returns the judge of the named pool, in state [Initializing]. It fails if the policy does not validate.
@@ -55,6 +56,7 @@ func (j *Judge) Judge(s Sample) *Report {
 	j.started = j.started || f.known()
 	j.sizing, j.usage, j.verdict = size(f), usage(f.s), v.tier
 	j.apply(j.hysteresis.event(&j.policy, j.state, j.since, &v, s.At), s.At)
+	j.loss.observe(&j.policy, f.lost(&v, j.why), v.late, j.state, s.At.Sub(j.since))
 	if v.tier == Healthy && j.state == StateHealthy {
 		j.normal.learn(f.last, j.policy.SlowQuery)
 	}
@@ -68,7 +70,7 @@ func (j *Judge) ShuttingDown(at time.Time) *Report { return j.end(shutdown, at) 
 func (j *Judge) Terminated(at time.Time) *Report { return j.end(terminate, at) }
 
 func (j *Judge) end(e event, at time.Time) *Report {
-	j.why, j.recent, j.verdict = nil, nil, Unknown
+	j.why, j.recent, j.verdict, j.loss = nil, nil, Unknown, loss{}
 	j.apply(e, at)
 	return j.report(at)
 }
@@ -120,7 +122,7 @@ func (j *Judge) apply(e event, at time.Time) {
 
 func (j *Judge) report(at time.Time) *Report {
 	r := &Report{
-		Pool: j.pool, State: j.state, Status: j.state.Status(), Verdict: j.verdict, Since: j.since, At: at,
+		Pool: j.pool, State: j.state, Status: j.state.Status(), Verdict: j.verdict, Since: j.since, At: at, Outage: j.loss.on,
 		Flaps: j.flaps(at), Advice: j.sizing, History: j.history,
 		Started: j.started, Usage: j.usage, UsageHigh: j.usage >= j.policy.UsageWarning,
 	}

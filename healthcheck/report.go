@@ -102,7 +102,8 @@ type Report struct {
 	Since    time.Time // when this state was entered
 	At       time.Time // when this judgement was made
 	Findings []Finding
-	Flaps    int // status changes within the last ten minutes, at most 64
+	Outage   bool // the verdict is that the database cannot be reached or refuses us; never true unless Status is Unhealthy
+	Flaps    int  // status changes within the last ten minutes, at most 64
 	Advice   Sizing
 	History  []Change // the last transitions, oldest first, at most 64
 

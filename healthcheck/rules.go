@@ -2,6 +2,7 @@ package healthcheck
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -30,7 +31,8 @@ const (
 type verdict struct {
 	tier     Status
 	symptoms symptom
-	reasons  []string // one a symptom, with its numbers
+	decisive symptom  // those that alone give the tier
+	reasons  []string // one a symptom, with its numbers, a decisive one first
 
 	quiet    bool // says nothing about waits
 	late     bool // taken while the process was starved
@@ -39,9 +41,17 @@ type verdict struct {
 }
 
 func (v *verdict) add(tier Status, s symptom, format string, args ...any) {
-	v.tier = max(v.tier, tier)
+	reason := fmt.Sprintf(format, args...)
+	if tier > v.tier {
+		v.tier, v.decisive = tier, 0
+		v.reasons = slices.Insert(v.reasons, 0, reason)
+	} else {
+		v.reasons = append(v.reasons, reason)
+	}
+	if tier == v.tier {
+		v.decisive |= s
+	}
 	v.symptoms |= s
-	v.reasons = append(v.reasons, fmt.Sprintf(format, args...))
 	v.live = v.live || s&^past != 0
 }
 

@@ -173,3 +173,22 @@ func TestAPoolWithoutItsServerIsUnhealthyUnderEveryPolicy(t *testing.T) {
 		}
 	}
 }
+
+func TestABrokenConnectionDoesNotExplainABusyPool(t *testing.T) {
+	for _, c := range []struct {
+		policy Policy
+		busy   int
+		first  Cause
+	}{{IdleRatio(), 6, CauseInsufficientData}, {Usage(), 9, CauseInsufficientData}, {Evidence(), 6, CauseUnreachable}} {
+		m := newSim(t, c.policy)
+		m.tick(connected(10))
+		m.ticks(10, easy)
+		r := m.ticks(5, once(lost("connection_reset")), cycles(100, 5*ms, 4*ms, 0, ms), held(times(c.busy, asking)...))
+		if r.Findings[0].Cause != c.first || r.Outage {
+			t.Errorf("%s: outage %t, %+v", c.policy.Rules, r.Outage, r.Findings)
+		}
+		if n := len(r.Findings); c.policy.Rules == RulesIdleRatio && (n != 2 || r.Findings[1].Cause != CauseUnreachable) {
+			t.Errorf("the loss is not told of: %+v", r.Findings)
+		}
+	}
+}
