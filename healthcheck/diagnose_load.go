@@ -85,26 +85,44 @@ func diagnoseUndersized(f *facts, v *verdict) []suspect {
 	if busy == 0 && 2*set < f.s.Pool.Max {
 		return nil
 	}
-	evidence := []string{f.pressure()}
+	evidence, s := []string{f.pressure()}, size(f)
 	if d := f.recent; d.releases > 0 {
 		evidence = append(evidence, fmt.Sprintf("held for %s on average, %s of it in queries", short(d.hold()), short(d.query())))
 	}
-	advice := "Raise MaxConns step by step, if the server can bear it, or ask for less at once."
-	if s := size(f); s.Known {
+	if s.Known {
 		evidence = append(evidence, fmt.Sprintf("%.3g acquires a second keep %.3g connections busy", s.ArrivalRate, s.Offered))
-		if s.Recommended > f.s.Pool.Max {
-			advice = fmt.Sprintf("Raise MaxConns to %d, if the server can bear it, or ask for less at once.", s.Recommended)
-		}
 	}
 	if 2*set >= f.s.Pool.Max {
 		evidence = append(evidence, fmt.Sprintf("%d of %d connections are set aside by ExpectLongHold", set, f.s.Pool.Max))
-		advice = "Give the long holds a pool or connections of their own, or raise MaxConns by their number."
 	}
 	weight := 38 + 50*busy
 	if f.idleDemand() {
 		weight -= 30
 	}
-	return []suspect{suspicion(weight, CauseUndersized, "The pool is too small for its traffic.", evidence, advice)}
+	if c.count[leaked]+c.count[nested] > 0 {
+		weight = min(weight, 38) // behind the defect that is certain
+	}
+	summary, advice := f.growth(&s)
+	return []suspect{suspicion(weight, CauseUndersized, summary, evidence, advice)}
+}
+
+// growth is what to say of a pool that is not enough: to let it grow is not always right.
+func (f *facts) growth(s *Sizing) (summary, advice string) {
+	c, small := &f.census, "The pool is too small for its traffic."
+	switch {
+	case s.Known && s.Recommended == 0:
+		return small, "Leave MaxConns as it is. " + s.Why
+	case c.count[leaked]+c.count[nested]+c.count[locked] > 0:
+		return small, "Leave MaxConns as it is, and mend first what keeps connections from coming back."
+	case 2*c.count[exempt] >= f.s.Pool.Max:
+		return small, "Give the long holds a pool or connections of their own, or raise MaxConns by their number."
+	case s.Recommended > f.s.Pool.Max:
+		return small, fmt.Sprintf("Raise MaxConns to %d, if the server can bear it, or ask for less at once.", s.Recommended)
+	case s.Recommended > 0:
+		return "The pool is too small for the bursts of its traffic.", fmt.Sprintf(
+			"Smooth the bursts, or limit how many ask at once: for the traffic of the last minute %d would do.", s.Recommended)
+	}
+	return small, "Raise MaxConns step by step, if the server can bear it, or ask for less at once."
 }
 
 // idleDemand says that the requests of late would not have kept even half of the pool busy: its size was not the trouble.
