@@ -12,13 +12,14 @@ const (
 	healthJSON = "application/health+json"
 )
 
-// document is what /health/database says.
+// document is what /health/database says. Of a report that is stale it tells the figures and the history, not the judgement.
 type document struct {
-	Status    Status    `json:"status"`
-	State     State     `json:"state"`
-	Pool      string    `json:"pool"`
-	Timestamp time.Time `json:"timestamp"` // of the judgement
-	Since     time.Time `json:"since"`
+	Status     Status    `json:"status"`
+	State      State     `json:"state,omitempty"`
+	Pool       string    `json:"pool"`
+	Timestamp  time.Time `json:"timestamp"` // of the judgement
+	Since      time.Time `json:"since,omitzero"`
+	StaleSince time.Time `json:"stale_since,omitzero"`
 
 	Database databaseDocument `json:"database"`
 
@@ -61,6 +62,9 @@ func (e *Endpoints) document(s *Snapshot) document {
 	d.Database = databaseDocument{
 		Status: d.Status, LatencyMS: millis(s.Latency),
 		Pool: poolDocument{Total: s.Total, Idle: s.Idle, Active: s.Active, Waiting: s.Waiting},
+	}
+	if stale := s.staleSince(e.clock(), e.StaleAfter); !stale.IsZero() {
+		d.State, d.Since, d.StaleSince, d.Findings = "", time.Time{}, stale, nil
 	}
 	if s.LastError != "" {
 		d.Database.LastError = &s.LastError

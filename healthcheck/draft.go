@@ -1,6 +1,9 @@
 package healthcheck
 
-import "time"
+import (
+	"cmp"
+	"time"
+)
 
 // draftDocument follows draft-inadarei-api-health-check-06, "Health Check Response Format for HTTP APIs".
 type draftDocument struct {
@@ -40,12 +43,11 @@ func (e *Endpoints) draft(snaps []*Snapshot) draftDocument {
 	for _, s := range snaps {
 		status := e.status(s)
 		worst, draining = Worst(worst, status), draining || s.Draining()
-		output := ""
-		for _, f := range s.Report.Findings {
-			if output == "" {
-				output = f.Summary
-			}
-			d.Notes = append(d.Notes, s.Report.Pool+": "+f.Advice)
+		var output string
+		if stale := s.staleSince(e.clock(), e.StaleAfter); !stale.IsZero() {
+			output = "stale since " + stale.Format(time.RFC3339)
+		} else {
+			output = d.note(s.Report)
 		}
 		if d.Output == "" || status == Unhealthy {
 			d.Output = output
@@ -59,6 +61,15 @@ func (e *Endpoints) draft(snaps []*Snapshot) draftDocument {
 	}
 	d.Status = draftStatus(worst, draining)
 	return d
+}
+
+// note adds the advice on a pool, and returns what is wrong with it, if anything is.
+func (d *draftDocument) note(r *Report) (output string) {
+	for _, f := range r.Findings {
+		output = cmp.Or(output, f.Summary)
+		d.Notes = append(d.Notes, r.Pool+": "+f.Advice)
+	}
+	return output
 }
 
 func (d *draftDocument) observe(name string, check draftCheck, value any, unit string) {

@@ -204,6 +204,28 @@ func TestAStaleReportIsBelievedNoLonger(t *testing.T) {
 	}
 }
 
+func TestAStaleReportDoesNotContradictItself(t *testing.T) {
+	e := endpoints(pool("orders", StateUnhealthy, Finding{Cause: CauseUnreachable, Summary: "no way", Advice: "go"}))
+	e.now = func() time.Time { return epoch.Add(31 * time.Second) }
+	w := get(e, "/health/database")
+	var doc map[string]any
+	if err := json.Unmarshal(w.Body.Bytes(), &doc); err != nil {
+		t.Fatal(err)
+	}
+	if w.Code != 200 || doc["status"] != "unknown" || doc["state"] != nil || doc["since"] != nil ||
+		doc["stale_since"] != "2026-03-01T12:00:30Z" || len(doc["findings"].([]any)) > 0 {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+	w = get(e, "/health", healthJSON)
+	var draft draftDocument
+	if err := json.Unmarshal(w.Body.Bytes(), &draft); err != nil {
+		t.Fatal(err)
+	}
+	if w.Code != 200 || draft.Status != "warn" || draft.Output != "stale since 2026-03-01T12:00:30Z" || len(draft.Notes) > 0 {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+}
+
 func TestASourceWithNothingToTellIsUnknown(t *testing.T) {
 	for _, s := range []Source{func() *Snapshot { return nil }, func() *Snapshot { return &Snapshot{} }} {
 		e := endpoints(s)

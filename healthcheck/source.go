@@ -44,13 +44,22 @@ func (s *Snapshot) Draining() bool {
 // Status returns the tier at now. A report older than stale comes from a judge that has stopped and says nothing any more; 0 is
 // [DefaultStaleAfter] or three intervals, whichever is longer, a negative value believes reports of any age.
 func (s *Snapshot) Status(now time.Time, stale time.Duration) Status {
-	if stale == 0 {
-		stale = max(DefaultStaleAfter, 3*s.Interval)
-	}
-	if stale > 0 && !s.Report.At.IsZero() && now.Sub(s.Report.At) > stale {
+	if !s.staleSince(now, stale).IsZero() {
 		return Unknown
 	}
 	return s.Report.Status
+}
+
+// staleSince is since when a tier of the report is not believed any more, or zero if it is, or says nothing anyway.
+func (s *Snapshot) staleSince(now time.Time, stale time.Duration) time.Time {
+	if stale == 0 {
+		stale = max(DefaultStaleAfter, 3*s.Interval)
+	}
+	end := s.Report.At.Add(stale)
+	if stale < 0 || s.Report.At.IsZero() || s.Report.Status == Unknown || !now.After(end) {
+		return time.Time{}
+	}
+	return end
 }
 
 // severity orders tiers for aggregation: not to know is worse than to be healthy, and better than to be degraded.
