@@ -100,7 +100,12 @@ func (e *Endpoints) serveOne(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "the query cannot be read", http.StatusBadRequest)
 		return
 	}
-	snap := e.find(query.Get("pool"))
+	name := query.Get("pool")
+	if name == "" && len(e.Sources) == 0 {
+		e.serveAll(w, r) // nothing is known, and nothing was asked for that does not exist
+		return
+	}
+	snap := e.find(name)
 	if snap == nil {
 		http.Error(w, "no pool of that name", http.StatusNotFound)
 		return
@@ -122,11 +127,19 @@ func (e *Endpoints) find(name string) (worst *Snapshot) {
 			if snap.Report.Pool == name {
 				return snap
 			}
-		case worst == nil || severity(e.status(snap)) > severity(e.status(worst)):
+		case worst == nil || e.severity(snap) > e.severity(worst):
 			worst = snap
 		}
 	}
 	return worst
+}
+
+// severity ranks a pool that is draining with those that cannot serve: both are 503.
+func (e *Endpoints) severity(s *Snapshot) int {
+	if s.Draining() {
+		return severity(Unhealthy)
+	}
+	return severity(e.status(s))
 }
 
 // aggregate is what /health says.

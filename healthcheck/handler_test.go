@@ -89,6 +89,7 @@ func TestTheWorstPoolWins(t *testing.T) {
 		{[]State{Initializing, StateDegraded}, "degraded", 200},
 		{[]State{StateHealthy, StateUnhealthy, StateDegraded}, "unhealthy", 503},
 		{[]State{StateHealthy, ShuttingDown}, "unknown", 503},
+		{[]State{StateDegraded, ShuttingDown}, "degraded", 503},
 	} {
 		var pools []Source
 		for _, s := range c.pools {
@@ -104,6 +105,9 @@ func TestTheWorstPoolWins(t *testing.T) {
 		}
 		if doc.Status != c.want || w.Code != c.code || len(doc.Pools) != len(c.pools) {
 			t.Errorf("%v: %d %s", c.pools, w.Code, w.Body)
+		}
+		if one := get(endpoints(pools...), "/health/database"); one.Code != c.code {
+			t.Errorf("%v: the worst alone is %d", c.pools, one.Code)
 		}
 	}
 }
