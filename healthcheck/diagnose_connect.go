@@ -158,10 +158,10 @@ func diagnoseShutdown(f *facts, v *verdict) []suspect {
 	}
 	evidence := []string{fmt.Sprintf("the last connection was lost %s%s", f.ago(r.lostAt), parenthesised(r.lostType)),
 		count(f.s.Connect.Lost, "connection") + " lost so far"}
-	if r.recovered.IsZero() {
+	if !r.proof.After(r.lostAt) {
 		evidence = append(evidence, "nothing has connected since")
 	} else {
-		evidence = append(evidence, "the server answered again within "+short(max(0, r.recovered.Sub(r.lostAt))))
+		evidence = append(evidence, "the server answered again within "+short(max(0, firstProof(f.all, r.lostAt).Sub(r.lostAt))))
 	}
 	return []suspect{lostFinding(weight, cause, evidence)}
 }
