@@ -2,6 +2,7 @@ package healthcheck
 
 import (
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -23,5 +24,33 @@ func TestALossIsNotCalledUnmendedWhenSomethingElseFailsAfterIt(t *testing.T) {
 	got := evidenceFor(t, m.ticks(3, easy, once(refused("53300", "too many clients"))), CauseServerShutdown)
 	if want := "the server answered again within 1.5s"; !slices.Contains(got, want) {
 		t.Errorf("%q, want %q", got, want)
+	}
+}
+
+func TestAnAcquireThatCannotConnectNamesTheCause(t *testing.T) {
+	for kind, want := range map[string]Cause{
+		"connection_refused": CauseUnreachable, "53300": CauseTooManyConnections, "28P01": CauseRejectedCredentials,
+		"timeout": CauseInsufficientData,
+	} {
+		m := newSim(t, Evidence())
+		m.warm()
+		r := m.ticks(3, easy, once(failed(kind)))
+		if r.Status != Degraded || len(r.Findings) != 1 || r.Findings[0].Cause != want {
+			t.Fatalf("%s: %s %+v", kind, r.Status, r.Findings)
+		}
+		for _, line := range r.Findings[0].Evidence {
+			if strings.Contains(line, "a connection was lost") {
+				t.Errorf("%s: %q, and none was", kind, line)
+			}
+		}
+	}
+}
+
+func TestALossIsTheCauseOfTheAcquireThatFailsAfterIt(t *testing.T) {
+	m := newSim(t, Evidence())
+	m.warm()
+	r := m.ticks(3, easy, once(lost("57P01")), once(failed("connection_reset")))
+	if r.Findings[0].Cause != CauseServerShutdown {
+		t.Errorf("%+v", r.Findings)
 	}
 }

@@ -64,13 +64,15 @@ func diagnoseConnecting(f *facts, v *verdict) []suspect {
 		return []suspect{f.noAnswer(97)}
 	case v.symptoms&connectionLost != 0 && f.within(r.failedAt, f.p.ErrorWindow):
 		weight = f.lately(v, 55)
+	case v.symptoms&acquireFailed != 0 && ofConnection(f.s.Traffic.LastErrorType):
+		return []suspect{f.unserved(f.lately(v, 54))}
 	default:
 		return nil
 	}
 	if !r.failing() && v.symptoms&cannotServe != 0 {
 		return []suspect{f.noAnswer(weight)}
 	}
-	cause := f.connectCause()
+	cause := connectCause(r.errorType, r.text)
 	why := remedyFor(cause, r.errorType)
 	return []suspect{suspicion(weight, cause, why.summary, f.connectEvidence(), why.advice)}
 }
@@ -99,12 +101,21 @@ func (f *facts) noAnswer(weight float64) suspect {
 	return suspicion(weight, CauseUnreachable, why.summary, evidence, why.advice)
 }
 
-// connectCause classifies the last failure. One SQLSTATE serves the server that starts and the one that stops; its text
-// tells them apart where it is in English.
-func (f *facts) connectCause() Cause {
-	r := &f.reach
-	c := Classify(r.errorType)
-	if c == CauseServerStarting && strings.Contains(r.text, "shutting down") {
+// unserved explains an acquire that failed for the connection's sake though no connect is known to have failed: what
+// the pool does to a connection before it gives it away is not seen from here, only how it ended.
+func (f *facts) unserved(weight float64) suspect {
+	t := &f.s.Traffic
+	cause := connectCause(t.LastErrorType, t.LastError)
+	why := remedyFor(cause, t.LastErrorType)
+	evidence := []string{"an acquire failed " + f.ago(t.LastErrorAt) + ": " + named(t.LastErrorType, t.LastError)}
+	return suspicion(weight, cause, why.summary, evidence, why.advice)
+}
+
+// connectCause classifies a failure. One SQLSTATE serves the server that starts and the one that stops; its text tells them
+// apart where it is in English.
+func connectCause(errorType, text string) Cause {
+	c := Classify(errorType)
+	if c == CauseServerStarting && strings.Contains(text, "shutting down") {
 		return CauseServerShutdown
 	}
 	if _, ok := remedies[string(c)]; !ok {
@@ -115,11 +126,7 @@ func (f *facts) connectCause() Cause {
 
 func (f *facts) connectEvidence() []string {
 	r, c := &f.reach, &f.s.Connect
-	text := r.errorType
-	if r.text != "" {
-		text += ", " + r.text
-	}
-	evidence := []string{fmt.Sprintf("the last attempt failed %s: %s", f.ago(r.failedAt), text)}
+	evidence := []string{fmt.Sprintf("the last attempt failed %s: %s", f.ago(r.failedAt), named(r.errorType, r.text))}
 	if c.Failures > 0 {
 		evidence = append(evidence, count(c.Failures, "connect")+" failed so far")
 	}
@@ -135,6 +142,14 @@ func (f *facts) connectEvidence() []string {
 	return evidence
 }
 
+// named is an error by its type and, where it has one, its text.
+func named(errorType, text string) string {
+	if text == "" {
+		return errorType
+	}
+	return errorType + ", " + text
+}
+
 // diagnoseShutdown explains sessions that the server or the network ended. A shutdown that we were told of stays the
 // first cause for as long as nothing has connected since: that nobody listens now is only its consequence.
 func diagnoseShutdown(f *facts, v *verdict) []suspect {
@@ -147,7 +162,7 @@ func diagnoseShutdown(f *facts, v *verdict) []suspect {
 	told := cause == CauseServerShutdown
 	weight := 0.0
 	switch {
-	case told && after && f.connectCause() == CauseUnreachable:
+	case told && after && connectCause(r.errorType, r.text) == CauseUnreachable:
 		weight = 105
 	case !f.within(r.lostAt, f.p.ErrorWindow):
 		return nil

@@ -100,7 +100,9 @@ func (f *facts) errorRules(v *verdict) {
 		case r.recovered.IsZero() && r.failing():
 			v.add(Degraded, connectFailing, "the last attempt to connect failed %s: %s", f.ago(r.failedAt), r.errorType)
 		case r.recovered.IsZero():
-			v.add(Degraded, connectionLost, "a connection was lost %s", f.ago(r.trouble))
+			if counts(r.lostAt) && !r.proof.After(r.lostAt) { // otherwise it was an acquire that failed, see below
+				v.add(Degraded, connectionLost, "a connection was lost %s", f.ago(r.lostAt))
+			}
 		case f.s.At.Sub(r.recovered) < f.p.Settle:
 			v.settling = v.tier <= Healthy
 			v.add(Degraded, connectionLost, "the server answers again since %s", short(f.s.At.Sub(r.recovered)))
