@@ -54,3 +54,21 @@ func TestALossIsTheCauseOfTheAcquireThatFailsAfterIt(t *testing.T) {
 		t.Errorf("%+v", r.Findings)
 	}
 }
+
+func TestSlowConnectsAreCountedWhereTheyWereTimed(t *testing.T) {
+	m := newSim(t, Evidence())
+	m.warm()
+	usual := func(s *Sample) { s.Connect.LastTime = 800 * ms }
+	got := evidenceFor(t, m.ticks(3, easy, usual, inFlight(1), waiting(1, 900*ms)), CauseSlowConnect)
+	if want := []string{"1 connect in flight for 2s", "the longest wait was 900ms"}; !slices.Equal(got, want) {
+		t.Errorf("none was made: %q", got)
+	}
+
+	m = newSim(t, Evidence())
+	m.warm()
+	m.ticks(3, easy, once(connected(8)))
+	got = evidenceFor(t, m.ticks(2, slowConnect, cycles(2, 5*ms, 4*ms, 390*ms, 400*ms)), CauseSlowConnect)
+	if want := "2 connections made in 1s, taking 390ms on average"; got[0] != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+}

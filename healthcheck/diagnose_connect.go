@@ -228,7 +228,11 @@ func diagnoseSlowConnect(f *facts, v *verdict) []suspect {
 	if v.symptoms&waits == 0 || v.symptoms&cannotServe != 0 {
 		return nil
 	}
-	each := max(mean(f.last.connectTime, f.last.opened), mean(f.recent.connectTime, f.recent.opened))
+	d := &f.recent
+	if mean(f.last.connectTime, f.last.opened) > mean(d.connectTime, d.opened) {
+		d = &f.last
+	}
+	each := mean(d.connectTime, d.opened)
 	connecting := f.s.Connect.InFlight > 0 && f.reach.hanging > 0
 	if !connecting && each < max(f.peak(), f.p.PeakWait)/2 {
 		return nil
@@ -237,7 +241,10 @@ func diagnoseSlowConnect(f *facts, v *verdict) []suspect {
 	if f.contended() {
 		weight = 42
 	}
-	evidence := []string{fmt.Sprintf("%s made lately, each taking %s", count(f.recent.opened, "connection"), short(each))}
+	var evidence []string
+	if d.opened > 0 {
+		evidence = append(evidence, fmt.Sprintf("%s made in %s, taking %s on average", count(d.opened, "connection"), short(d.span), short(each)))
+	}
 	if n := f.s.Connect.InFlight; n > 0 {
 		evidence = append(evidence, fmt.Sprintf("%s in flight for %s", count(n, "connect"), short(f.reach.hanging)))
 	}
