@@ -20,6 +20,7 @@ const (
 	querying                   // the server works on it
 	locked                     // the server makes it wait for a lock
 	idling                     // the application holds it and does not use it
+	kindred                    // so too, but taken where others were forgotten: most likely the same mistake, only not as old
 	nested                     // its holder waits for another connection of this pool
 	leaked                     // its holder seems to have forgotten it
 	exempt                     // ExpectLongHold
@@ -31,46 +32,38 @@ type census struct {
 	held     int // all but the exempt
 	count    [numOccupations]int
 	of       []occupation  // of each holder of the newest sample
-	kin      int           // idling ones that were taken where others were forgotten
 	queryAge time.Duration // mean age of the holds in which a query is open
 }
 
 func newCensus(f *facts) census {
 	waits := f.lockWaits()
 	c := census{of: make([]occupation, len(f.s.Holders))}
+	leaky := make(map[string]bool)
 	var ages float64
 	for i := range f.s.Holders {
 		h := &f.s.Holders[i]
 		o := occupied(h, waits, 2*f.p.WaitTarget)
 		c.of[i] = o
 		c.count[o]++
-		if o == querying || o == locked {
+		switch o {
+		case leaked:
+			leaky[h.Site] = h.Site != ""
+		case querying, locked:
 			ages += float64(max(0, h.Age))
 		}
 	}
+	for i, o := range c.of {
+		if o == idling && leaky[f.s.Holders[i].Site] {
+			c.of[i] = kindred
+			c.count[idling]--
+			c.count[kindred]++
+		}
+	}
 	c.held = len(f.s.Holders) - c.count[exempt]
-	c.kin = kin(f.s.Holders, c.of)
 	if n := c.count[querying] + c.count[locked]; n > 0 {
 		c.queryAge = time.Duration(ages / float64(n))
 	}
 	return c
-}
-
-// kin counts the idle holders that were taken where leaked ones were: most likely the same mistake, only not as old.
-func kin(holders []Holder, of []occupation) int {
-	leaky := make(map[string]bool)
-	for i := range holders {
-		if of[i] == leaked && holders[i].Site != "" {
-			leaky[holders[i].Site] = true
-		}
-	}
-	n := 0
-	for i := range holders {
-		if of[i] == idling && leaky[holders[i].Site] {
-			n++
-		}
-	}
-	return n
 }
 
 func occupied(h *Holder, waits map[uint32]*Backend, pause time.Duration) occupation {
@@ -111,11 +104,8 @@ func (c *census) share(o occupation) float64 {
 		return 0
 	}
 	n := c.count[o]
-	switch o {
-	case leaked:
-		n += c.kin
-	case idling:
-		n -= c.kin
+	if o == leaked {
+		n += c.count[kindred]
 	}
 	return float64(n) / float64(c.held)
 }

@@ -19,8 +19,8 @@ func diagnoseLeak(f *facts, v *verdict) []suspect {
 		}
 	}
 	evidence := []string{fmt.Sprintf("%s held without use, the oldest for %s", count(n, "connection"), short(f.oldest(leaked)))}
-	if f.census.kin > 0 {
-		evidence = append(evidence, fmt.Sprintf("%d more taken at the same places and idle", f.census.kin))
+	if n := f.census.count[kindred]; n > 0 {
+		evidence = append(evidence, fmt.Sprintf("%d more taken at the same places and idle", n))
 	}
 	if orphans > 0 {
 		evidence = append(evidence, fmt.Sprintf("of %d the request is over", orphans))
