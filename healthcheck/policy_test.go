@@ -27,6 +27,7 @@ func TestContradictionsAreRefusedByName(t *testing.T) {
 		"healthy equals degraded":   {IdleRatio(), func(p *Policy) { p.IdleHealthy = 0.5 }, []string{"Policy.IdleDegraded"}},
 		"degraded above unhealthy":  {Usage(), func(p *Policy) { p.UsageDegraded = 0.95 }, []string{"Policy.UsageDegraded is 0.95: want below UsageUnhealthy (0.9)"}},
 		"warning above degraded":    {Evidence(), func(p *Policy) { p.UsageWarning = 0.95 }, []string{"Policy.UsageWarning is 0.95"}},
+		"a warning at nothing":      {IdleRatio(), func(p *Policy) { p.UsageWarning = 0 }, []string{"Policy.UsageWarning is 0: want above 0, at most 1"}},
 		"percent for a ratio":       {IdleRatio(), func(p *Policy) { p.IdleHealthy = 80 }, []string{"Policy.IdleHealthy is 80: want above 0, at most 1"}},
 		"not a number":              {IdleRatio(), func(p *Policy) { p.IdleHealthy = math.NaN() }, []string{"Policy.IdleHealthy is NaN"}},
 		"infinite":                  {Usage(), func(p *Policy) { p.UsageUnhealthy = math.Inf(1) }, []string{"Policy.UsageUnhealthy is +Inf"}},

@@ -12,7 +12,6 @@ func (p Policy) Validate() error {
 	var c checks
 	switch p.Rules {
 	case RulesEvidence:
-		c.ratio("UsageWarning", p.UsageWarning)
 		c.ratio("UsageDegraded", p.UsageDegraded)
 		c.less("UsageWarning", p.UsageWarning, "UsageDegraded", p.UsageDegraded)
 	case RulesIdleRatio:
@@ -20,7 +19,6 @@ func (p Policy) Validate() error {
 		c.ratio("IdleDegraded", p.IdleDegraded)
 		c.less("IdleDegraded", p.IdleDegraded, "IdleHealthy", p.IdleHealthy)
 	case RulesUsage:
-		c.ratio("UsageWarning", p.UsageWarning)
 		c.ratio("UsageDegraded", p.UsageDegraded)
 		c.ratio("UsageUnhealthy", p.UsageUnhealthy)
 		c.less("UsageDegraded", p.UsageDegraded, "UsageUnhealthy", p.UsageUnhealthy)
@@ -29,6 +27,7 @@ func (p Policy) Validate() error {
 	default:
 		c.fail("Rules", fmt.Sprintf("%q", p.Rules), `"evidence", "idle_ratio" or "usage"`)
 	}
+	c.ratio("UsageWarning", p.UsageWarning) // warns under all rules
 	p.validateTimes(&c)
 	return errors.Join(c...)
 }
