@@ -121,7 +121,7 @@ func (e *Endpoints) serveOne(w http.ResponseWriter, r *http.Request) {
 // find returns the pool of that name, or without a name the worst of all; nil if there is none.
 func (e *Endpoints) find(name string) (worst *Snapshot) {
 	for _, s := range e.Sources {
-		snap := s.load()
+		snap := s.Load()
 		switch {
 		case name != "":
 			if snap.Report.Pool == name {
@@ -169,7 +169,7 @@ func (e *Endpoints) serveAll(w http.ResponseWriter, r *http.Request) {
 // summary loads every source into snaps and says what they amount to. No pools at all are nothing known.
 func (e *Endpoints) summary(snaps []*Snapshot) (worst Status, draining bool) {
 	for i, s := range e.Sources {
-		snaps[i] = s.load()
+		snaps[i] = s.Load()
 		if i == 0 {
 			worst = e.status(snaps[i])
 		}

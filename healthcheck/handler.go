@@ -96,7 +96,7 @@ func write(w http.ResponseWriter, r *http.Request, code int, kind string, body [
 
 func (e *Endpoints) started() bool {
 	for _, s := range e.Sources {
-		if !s.load().Report.Started {
+		if !s.Load().Report.Started {
 			return false
 		}
 	}
@@ -106,7 +106,7 @@ func (e *Endpoints) started() bool {
 // ready says whether requests should be sent here, and if not, why.
 func (e *Endpoints) ready() (ok bool, why string) {
 	for _, s := range e.Sources {
-		snap := s.load()
+		snap := s.Load()
 		switch {
 		case snap.Draining():
 			return false, "draining"

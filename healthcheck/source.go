@@ -23,8 +23,9 @@ type Snapshot struct {
 // more than the load of an atomic pointer. It may return nil as long as there is nothing to tell.
 type Source func() *Snapshot
 
-// load reads s with its holes filled.
-func (s Source) load() *Snapshot {
+// Load reads s. A source that is nil or has nothing to tell is an initializing pool without a name; the result is never nil,
+// nor is its Report.
+func (s Source) Load() *Snapshot {
 	if s == nil {
 		return &noSnapshot
 	}

@@ -56,7 +56,7 @@ func (s *Server) Check(_ context.Context, in *healthpb.HealthCheckRequest) (*hea
 func (s *Server) List(context.Context, *healthpb.HealthListRequest) (*healthpb.HealthListResponse, error) {
 	out := map[string]*healthpb.HealthCheckResponse{"": {Status: s.lookup("")}}
 	for _, source := range s.Sources {
-		if snap := source(); snap != nil && snap.Report != nil {
+		if snap := source.Load(); snap.Report.Pool != "" {
 			out[snap.Report.Pool] = &healthpb.HealthCheckResponse{Status: s.serving(snap)}
 		}
 	}
@@ -102,7 +102,7 @@ func (s *Server) lookup(name string) servingStatus {
 		return s.all()
 	}
 	for _, source := range s.Sources {
-		if snap := source(); snap != nil && snap.Report != nil && snap.Report.Pool == name {
+		if snap := source.Load(); snap.Report.Pool == name {
 			return s.serving(snap)
 		}
 	}
@@ -116,7 +116,7 @@ func (s *Server) all() servingStatus {
 		worst = healthpb.HealthCheckResponse_UNKNOWN
 	}
 	for _, source := range s.Sources {
-		switch now := s.serving(source()); now {
+		switch now := s.serving(source.Load()); now {
 		case healthpb.HealthCheckResponse_NOT_SERVING:
 			return now
 		case healthpb.HealthCheckResponse_UNKNOWN:
@@ -127,9 +127,6 @@ func (s *Server) all() servingStatus {
 }
 
 func (s *Server) serving(snap *healthcheck.Snapshot) servingStatus {
-	if snap == nil || snap.Report == nil {
-		return healthpb.HealthCheckResponse_UNKNOWN
-	}
 	status := snap.Status(time.Now(), s.StaleAfter)
 	switch {
 	case snap.Draining(), status == healthcheck.Unhealthy:

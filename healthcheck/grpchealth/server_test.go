@@ -105,6 +105,26 @@ func TestTheEmptyNameIsTheWorstOfAll(t *testing.T) {
 	}
 }
 
+func TestASourceWithNothingToTellIsUnknown(t *testing.T) {
+	for name, source := range map[string]healthcheck.Source{
+		"nil":         nil,
+		"no snapshot": func() *healthcheck.Snapshot { return nil },
+		"no report":   func() *healthcheck.Snapshot { return &healthcheck.Snapshot{} },
+	} {
+		s := New(newPool("orders", healthcheck.StateHealthy).Load, source)
+		if got := s.lookup(""); got != healthpb.HealthCheckResponse_UNKNOWN {
+			t.Errorf("%s: %v", name, got)
+		}
+		if got := s.lookup("orders"); got != healthpb.HealthCheckResponse_SERVING {
+			t.Errorf("%s: the other pool is %v", name, got)
+		}
+		list, err := s.List(t.Context(), nil)
+		if err != nil || len(list.GetStatuses()) != 2 || list.GetStatuses()[""].GetStatus() != healthpb.HealthCheckResponse_UNKNOWN {
+			t.Errorf("%s: %v %v", name, list, err)
+		}
+	}
+}
+
 func TestAnUnknownNameIsNotFound(t *testing.T) {
 	client := dial(t, New(newPool("orders", healthcheck.StateHealthy).Load, func() *healthcheck.Snapshot { return nil }))
 	_, err := client.Check(t.Context(), &healthpb.HealthCheckRequest{Service: "nobody"})
