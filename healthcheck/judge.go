@@ -45,7 +45,7 @@ func (j *Judge) Judge(s Sample) *Report {
 	if s.At.Before(j.since) || j.since.IsZero() {
 		j.since = s.At // the first sample, or a clock that was set back
 	}
-	if s.Closed {
+	if s.Closed || j.state.draining() {
 		return j.ShuttingDown(s.At)
 	}
 	j.recent.add(s)
@@ -71,6 +71,7 @@ func (j *Judge) Terminated(at time.Time) *Report { return j.end(terminate, at) }
 
 func (j *Judge) end(e event, at time.Time) *Report {
 	j.why, j.recent, j.verdict, j.loss = nil, nil, Unknown, loss{}
+	j.sizing, j.usage = Sizing{}, 0
 	j.apply(e, at)
 	return j.report(at)
 }

@@ -25,6 +25,19 @@ func TestLifeEndsInTerminated(t *testing.T) {
 	}
 }
 
+func TestAPoolThatIsClosedUsesNothingAndNeedsNoSize(t *testing.T) {
+	m := newSim(t, Evidence())
+	m.warm()
+	if r := m.tick(easy, held(times(10, asking)...)); r.Usage != 1 || !r.Advice.Known {
+		t.Fatalf("before: %v %+v", r.Usage, r.Advice)
+	}
+	for _, r := range []*Report{m.judge.ShuttingDown(m.s.At), m.tick(easy), m.judge.Terminated(m.s.At)} {
+		if r.Usage != 0 || r.UsageHigh || r.Advice != (Sizing{}) || r.Outage {
+			t.Errorf("%s: %+v", r.State, r)
+		}
+	}
+}
+
 func TestAClosedPoolIsShuttingDown(t *testing.T) {
 	m := newSim(t, Evidence())
 	m.warm()

@@ -61,6 +61,8 @@ func (s State) Status() Status {
 	}
 }
 
+func (s State) draining() bool { return s == ShuttingDown || s == Terminated }
+
 // Cause names what is wrong. The values are the label values of otelpool.health.cause and the names of the runbooks.
 type Cause string
 

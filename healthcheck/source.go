@@ -38,9 +38,7 @@ func (s Source) Load() *Snapshot {
 var noSnapshot = Snapshot{Report: &Report{State: Initializing, Status: Unknown}}
 
 // Draining says that the pool is closing or closed.
-func (s *Snapshot) Draining() bool {
-	return s.Report.State == ShuttingDown || s.Report.State == Terminated
-}
+func (s *Snapshot) Draining() bool { return s.Report.State.draining() }
 
 // Status returns the tier at now. A report older than stale comes from a judge that has stopped and says nothing any more; 0 is
 // [DefaultStaleAfter] or three intervals, whichever is longer, a negative value believes reports of any age.
