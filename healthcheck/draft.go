@@ -19,7 +19,7 @@ type draftCheck struct {
 	ObservedValue any       `json:"observedValue"`
 	ObservedUnit  string    `json:"observedUnit"`
 	Status        string    `json:"status"`
-	Time          time.Time `json:"time"`
+	Time          time.Time `json:"time,omitzero"`
 	Output        string    `json:"output,omitempty"`
 }
 
@@ -57,7 +57,10 @@ func (e *Endpoints) draft(snaps []*Snapshot) draftDocument {
 		d.observe("pool:connections", check, s.Active, "connection")
 		d.observe("pool:waiting", check, s.Waiting, "request")
 		d.observe("pool:utilization", check, round3(s.Report.Usage*100), "percent")
-		d.observe("database:responseTime", check, millis(s.Latency), "ms")
+		if s.Latency > 0 {
+			check.Time = s.LatencyAt
+			d.observe("database:responseTime", check, millis(s.Latency), "ms")
+		}
 	}
 	d.Status = draftStatus(worst, draining)
 	return d

@@ -11,7 +11,8 @@ type Snapshot struct {
 
 	Total, Idle, Active, Waiting, Max int
 
-	Latency     time.Duration // of the last round trip to the server that was timed; 0 if none was
+	Latency     time.Duration // of the last connect that succeeded, whatever failed since; 0 if none did
+	LatencyAt   time.Time     // when that connect ended; zero if it is not known
 	LastError   string        // text without secrets; empty if there was none
 	LastErrorAt time.Time
 	StartedAt   time.Time // when the pool was instrumented: uptime counts from here
