@@ -1,6 +1,9 @@
 package healthcheck
 
-import "time"
+import (
+	"math"
+	"time"
+)
 
 // recentSpan is how far back "now" reaches when rates and means are asked for.
 const recentSpan = 5 * time.Second
@@ -170,8 +173,8 @@ func (f *facts) standingQueue() bool {
 type normal struct{ holds, seconds float64 }
 
 const (
-	fade       = 0.98
-	enoughSeen = 10 // holds, before they are a yardstick
+	fade       = 0.98 // a second
+	enoughSeen = 10   // holds, before they are a yardstick
 )
 
 // learn adds what a tick saw. Holds that are slow in themselves are no yardstick: a batch job that ends would spoil it.
@@ -179,8 +182,9 @@ func (n *normal) learn(d delta, slow time.Duration) {
 	if d.query() >= slow {
 		return
 	}
-	n.holds = n.holds*fade + float64(d.releases)
-	n.seconds = n.seconds*fade + min(d.queryTime, d.holdTime).Seconds()
+	keep := math.Pow(fade, d.span.Seconds())
+	n.holds = n.holds*keep + float64(d.releases)
+	n.seconds = n.seconds*keep + min(d.queryTime, d.holdTime).Seconds()
 }
 
 // query is the mean query time of a hold, and whether enough of them were seen.

@@ -1,0 +1,25 @@
+package healthcheck
+
+import (
+	"testing"
+	"time"
+)
+
+func TestTheYardstickFadesOverAMinuteAtAnyInterval(t *testing.T) {
+	for _, interval := range []time.Duration{100 * ms, time.Second, 10 * time.Second} {
+		var n normal
+		learn := func(query, over time.Duration) {
+			for range over / interval {
+				d := delta{span: interval, releases: int64(interval / (10 * ms))}
+				d.queryTime = time.Duration(d.releases) * query
+				d.holdTime = d.queryTime
+				n.learn(d, time.Second)
+			}
+		}
+		learn(4*ms, 10*time.Minute)
+		learn(40*ms, time.Minute)
+		if got, seen := n.query(); !seen || got < 25*ms || got > 35*ms {
+			t.Errorf("%v: a minute after queries took 40 ms instead of 4, they are thought to take %v", interval, got)
+		}
+	}
+}
