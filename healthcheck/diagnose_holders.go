@@ -104,7 +104,7 @@ func diagnoseLocks(f *facts, v *verdict) []suspect {
 	}
 	blockers, outside := make(map[uint32]bool), false
 	for _, b := range waits {
-		outside = outside || !b.BlockedByOurs
+		outside = outside || !b.BlockedByOurs && len(b.BlockedBy) > 0
 		for _, pid := range b.BlockedBy {
 			blockers[pid] = true
 		}
@@ -114,7 +114,10 @@ func diagnoseLocks(f *facts, v *verdict) []suspect {
 		evidence = append(evidence, "blocked by "+f.pids(blockers))
 	}
 	advice := "End or shorten the transactions of this application that hold the lock, and take locks in one order."
-	if outside {
+	switch {
+	case len(blockers) == 0: // it was gone when it was looked for
+		advice = "See pg_blocking_pids while it lasts for who holds the lock; take locks in one order, and set lock_timeout."
+	case outside:
 		advice = "Find the blocking session in pg_stat_activity and end it, or have it wait outside busy hours; set lock_timeout."
 	}
 	return []suspect{suspicion(weight, CauseLockContention, "Queries wait for locks that other sessions hold.",

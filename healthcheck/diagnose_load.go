@@ -172,10 +172,11 @@ func (f *facts) pausedAt(t time.Time) bool {
 	return false
 }
 
-// pids writes process IDs, and for our own connections where they were taken.
+// pids writes at most five process IDs, and for our own connections where they were taken.
 func (f *facts) pids(set map[uint32]bool) string {
+	const most = 5
 	var out []string
-	for _, pid := range slices.Sorted(maps.Keys(set)) {
+	for _, pid := range slices.Sorted(maps.Keys(set))[:min(most, len(set))] {
 		text := "PID " + strconv.FormatUint(uint64(pid), 10)
 		for i := range f.s.Holders {
 			if h := &f.s.Holders[i]; h.PID == pid && h.Site != "" {
@@ -183,9 +184,11 @@ func (f *facts) pids(set map[uint32]bool) string {
 				break
 			}
 		}
-		if out = append(out, text); len(out) == 5 {
-			break
-		}
+		out = append(out, text)
 	}
-	return strings.Join(out, ", ")
+	text := strings.Join(out, ", ")
+	if more := len(set) - most; more > 0 {
+		text += " and " + strconv.Itoa(more) + " more"
+	}
+	return text
 }
