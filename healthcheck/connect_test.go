@@ -6,14 +6,14 @@ import (
 	"testing"
 )
 
-// evidenceFor returns what is said for a cause.
-func evidenceFor(t *testing.T, r *Report, c Cause) []string {
+// finding returns what is said of a cause.
+func finding(t *testing.T, r *Report, c Cause) Finding {
 	t.Helper()
 	i := slices.IndexFunc(r.Findings, func(f Finding) bool { return f.Cause == c })
 	if i < 0 {
 		t.Fatalf("%s is not among %+v", c, r.Findings)
 	}
-	return r.Findings[i].Evidence
+	return r.Findings[i]
 }
 
 func TestALossIsNotCalledUnmendedWhenSomethingElseFailsAfterIt(t *testing.T) {
@@ -21,7 +21,7 @@ func TestALossIsNotCalledUnmendedWhenSomethingElseFailsAfterIt(t *testing.T) {
 	m.warm()
 	m.tick(easy, lost("57P01"))
 	m.tick(easy, connected(1))
-	got := evidenceFor(t, m.ticks(3, easy, once(refused("53300", "too many clients"))), CauseServerShutdown)
+	got := finding(t, m.ticks(3, easy, once(refused("53300", "too many clients"))), CauseServerShutdown).Evidence
 	if want := "the server answered again within 1.5s"; !slices.Contains(got, want) {
 		t.Errorf("%q, want %q", got, want)
 	}
@@ -59,7 +59,7 @@ func TestSlowConnectsAreCountedWhereTheyWereTimed(t *testing.T) {
 	m := newSim(t, Evidence())
 	m.warm()
 	usual := func(s *Sample) { s.Connect.LastTime = 800 * ms }
-	got := evidenceFor(t, m.ticks(3, easy, usual, inFlight(1), waiting(1, 900*ms)), CauseSlowConnect)
+	got := finding(t, m.ticks(3, easy, usual, inFlight(1), waiting(1, 900*ms)), CauseSlowConnect).Evidence
 	if want := []string{"1 connect in flight for 2s", "the longest wait was 900ms"}; !slices.Equal(got, want) {
 		t.Errorf("none was made: %q", got)
 	}
@@ -67,7 +67,7 @@ func TestSlowConnectsAreCountedWhereTheyWereTimed(t *testing.T) {
 	m = newSim(t, Evidence())
 	m.warm()
 	m.ticks(3, easy, once(connected(8)))
-	got = evidenceFor(t, m.ticks(2, slowConnect, cycles(2, 5*ms, 4*ms, 390*ms, 400*ms)), CauseSlowConnect)
+	got = finding(t, m.ticks(2, slowConnect, cycles(2, 5*ms, 4*ms, 390*ms, 400*ms)), CauseSlowConnect).Evidence
 	if want := "2 connections made in 1s, taking 390ms on average"; got[0] != want {
 		t.Errorf("%q, want %q", got, want)
 	}

@@ -32,3 +32,29 @@ func TestTheDraftTellsTheResponseTimeOfWhenItWasMeasured(t *testing.T) {
 		}
 	}
 }
+
+func TestTheFormatIsTheOneThatIsLikedBetter(t *testing.T) {
+	e := endpoints(pool("orders", StateHealthy))
+	for accept, want := range map[string]string{
+		"":                            plainJSON,
+		"*/*":                         plainJSON,
+		"application/json":            plainJSON,
+		"application/health+json":     healthJSON,
+		"Application/Health+JSON;q=1": healthJSON,
+		"application/health+json, application/json":                        healthJSON,
+		"application/health+json, */*;q=0.1":                               healthJSON,
+		"application/health+json;q=0.5, application/json;q=0.4, */*":       healthJSON,
+		"application/health+json;q=0.4, application/json;q=0.5":            plainJSON,
+		"application/json, application/health+json;q=0.9":                  plainJSON,
+		"application/health+json;q=0.5, application/*":                     plainJSON,
+		"application/health+json; q=0":                                     plainJSON,
+		"application/health+json; q=0.000, text/html":                      plainJSON,
+		"application/health+json;q=mad":                                    healthJSON,
+		"nonsense;;, application/health+json":                              healthJSON,
+		"text/html, application/health+json;q=0.1, application/json;q=0.0": healthJSON,
+	} {
+		if got := get(e, "/health", accept).Header().Get("Content-Type"); got != want {
+			t.Errorf("%q: %s, want %s", accept, got, want)
+		}
+	}
+}

@@ -13,11 +13,11 @@ func TestTheKinOfLeaksAreNotCountedAsHeldIdle(t *testing.T) {
 	young := with(forgot, func(h *Holder) { h.Tier, h.Idle = TierNone, 9*time.Second })
 	hs := slices.Concat(times(1, forgot), times(4, young), times(3, thinking), times(2, asking))
 	r := m.ticks(5, held(hs...), waiting(20, 400*ms), cycles(30, 300*ms, 5*ms, 200*ms, 600*ms))
-	got := evidenceFor(t, r, CauseHeldIdle)
+	got := finding(t, r, CauseHeldIdle).Evidence
 	if got[0] != "3 of 10 connections held idle" || got[len(got)-1] != "taken: 3 at mail.go:5 shop.Send" {
 		t.Errorf("%q", got)
 	}
-	if got = evidenceFor(t, r, CauseLeak); !slices.Contains(got, "4 more taken at the same places and idle") {
+	if got = finding(t, r, CauseLeak).Evidence; !slices.Contains(got, "4 more taken at the same places and idle") {
 		t.Errorf("%q", got)
 	}
 }
@@ -40,11 +40,7 @@ func TestTheBlockersAreNamedAsFarAsTheyAreKnown(t *testing.T) {
 				{PID: 100, WaitEventType: "Lock", BlockedBy: c.blockers, BlockedByOurs: c.ours},
 			}}
 		})
-		i := slices.IndexFunc(r.Findings, func(f Finding) bool { return f.Cause == CauseLockContention })
-		if i < 0 {
-			t.Fatalf("%s: %+v", name, r.Findings)
-		}
-		got := r.Findings[i]
+		got := finding(t, r, CauseLockContention)
 		named := slices.ContainsFunc(got.Evidence, func(line string) bool { return strings.HasPrefix(line, "blocked by") })
 		if named != (c.evidence != "") || named && !slices.Contains(got.Evidence, c.evidence) || !strings.HasPrefix(got.Advice, c.advice) {
 			t.Errorf("%s: %+v", name, got)
