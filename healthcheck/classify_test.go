@@ -13,10 +13,10 @@ func TestErrorTypesAreClassified(t *testing.T) {
 		"dns": CauseUnreachable, "tls": CauseUnreachable, "network": CauseUnreachable,
 		"08000": CauseUnreachable, "08001": CauseUnreachable, "08006": CauseUnreachable, "08P01": CauseUnreachable,
 		"28P01": CauseRejectedCredentials, "28000": CauseRejectedCredentials, "3D000": CauseRejectedCredentials,
-		"42501": CauseRejectedCredentials,
+		"42501": CauseRejectedCredentials, "57P04": CauseRejectedCredentials,
 		"53300": CauseTooManyConnections, "53400": CauseTooManyConnections,
-		"57P01": CauseServerShutdown, "57P02": CauseServerShutdown, "57P03": CauseServerStarting,
-		"25006": CauseReadOnly, "25P03": CauseHeldIdle,
+		"57P01": CauseServerShutdown, "57P02": CauseServerShutdown, "57P05": CauseServerShutdown, "57P03": CauseServerStarting,
+		"25006": CauseReadOnly, "25P03": CauseHeldIdle, "25P04": CauseHeldIdle,
 		"_OTHER": CauseInsufficientData, "XX000": CauseInsufficientData, "0800": CauseInsufficientData,
 	} {
 		if got := Classify(kind); got != want {

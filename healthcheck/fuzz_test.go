@@ -1,6 +1,7 @@
 package healthcheck
 
 import (
+	"bytes"
 	"encoding/binary"
 	"encoding/json"
 	"math"
@@ -9,12 +10,16 @@ import (
 	"time"
 )
 
-// Whatever the samples say, the judge keeps its word.
+// Whatever the samples say, the judge keeps its word. With the highest bit of rules they come steadily, over and over, until
+// the window is full and has to be merged.
 func FuzzJudge(f *testing.F) {
 	f.Add([]byte{}, uint8(0))
 	f.Add([]byte("time goes backwards and nobody has ever connected"), uint8(1))
 	huge := binary.LittleEndian.AppendUint64(nil, math.MaxInt64)
 	f.Add(append(huge, binary.LittleEndian.AppendUint64(nil, 1<<63)...), uint8(2))
+	for rules := range uint8(3) {
+		f.Add(bytes.Repeat([]byte("and its traffic flows, thickly or thinly; "), 5), steady+rules)
+	}
 	f.Fuzz(func(t *testing.T, data []byte, rules uint8) {
 		p := []Policy{Evidence(), IdleRatio(), Usage()}[rules%3]
 		j, err := NewJudge("fuzz", p)
@@ -22,20 +27,37 @@ func FuzzJudge(f *testing.F) {
 			t.Fatal(err)
 		}
 		in := chaos{data}
-		known := false
-		for range 40 {
+		known, most := false, 40
+		if rules >= steady {
+			most = windowSize + 32
+		}
+		for i := range most {
 			s := in.sample()
+			if rules >= steady {
+				s.At = epoch.Add(time.Duration(i) * time.Duration(rules%16+1) * 100 * time.Millisecond)
+			}
 			r := j.Judge(s)
 			known = known || evidence(&s)
 			keepsItsWord(t, r, known)
+			if rules < steady || i%16 == 0 { // the slow part
+				hasADocument(t, r)
+			}
+			if len(j.recent) > windowSize {
+				t.Fatalf("the window holds %d samples", len(j.recent))
+			}
 			if len(in.rest) == 0 {
-				break
+				if rules < steady {
+					break
+				}
+				in.rest = data
 			}
 		}
 		keepsItsWord(t, j.ShuttingDown(time.Time{}), known)
 		keepsItsWord(t, j.Terminated(epoch), known)
 	})
 }
+
+const steady = 128
 
 // evidence says whether anything in s was ever seen to work.
 func evidence(s *Sample) bool {
@@ -68,6 +90,10 @@ func keepsItsWord(t *testing.T, r *Report, known bool) {
 		t.Fatalf("%+v", a)
 	}
 	complete(t, r)
+}
+
+func hasADocument(t *testing.T, r *Report) {
+	t.Helper()
 	w := httptest.NewRecorder()
 	Handler(func() *Snapshot { return &Snapshot{Report: r} }).ServeHTTP(w, httptest.NewRequest("GET", "/health", nil))
 	if !json.Valid(w.Body.Bytes()) {

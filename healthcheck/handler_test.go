@@ -53,22 +53,26 @@ func TestProbesAnswerByState(t *testing.T) {
 		gated := endpoints(pool("orders", state))
 		gated.GateReadiness = true
 		for what, c := range map[string]struct {
-			h    http.Handler
-			path string
-			want int
+			h            http.Handler
+			path, accept string
+			want         int
 		}{
-			"livez":           {e, "/livez", want.live},
-			"startupz":        {e, "/startupz", want.started},
-			"readyz":          {e, "/readyz", want.ready},
-			"readyz, gated":   {gated, "/readyz", want.gated},
-			"livez, gated":    {gated, "/livez", want.live},
-			"health":          {e, "/health", want.health},
-			"health/database": {e, "/health/database", want.health},
-			"draft":           {e, "/health", want.health},
+			"livez":           {e, "/livez", "", want.live},
+			"startupz":        {e, "/startupz", "", want.started},
+			"readyz":          {e, "/readyz", "", want.ready},
+			"readyz, gated":   {gated, "/readyz", "", want.gated},
+			"livez, gated":    {gated, "/livez", "", want.live},
+			"health":          {e, "/health", "", want.health},
+			"health/database": {e, "/health/database", "", want.health},
+			"draft":           {e, "/health", healthJSON, want.health},
+			"draft of one":    {e, "/health/database", healthJSON, want.health},
 		} {
-			w := get(c.h, c.path)
+			w := get(c.h, c.path, c.accept)
 			if w.Code != c.want {
 				t.Errorf("%s, %s: %d, want %d", state, what, w.Code, c.want)
+			}
+			if kind := w.Header().Get("Content-Type"); (kind == healthJSON) != (c.accept == healthJSON) {
+				t.Errorf("%s, %s: %s", state, what, kind)
 			}
 			if w.Header().Get("Cache-Control") != "no-store" {
 				t.Errorf("%s may be cached", what)
