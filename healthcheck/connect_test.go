@@ -72,3 +72,13 @@ func TestSlowConnectsAreCountedWhereTheyWereTimed(t *testing.T) {
 		t.Errorf("%q, want %q", got, want)
 	}
 }
+
+// Only who refuses our name or password is not asked again: nobody else may be said not to be.
+func TestTheAdviceOnRefusalsSaysTrulyWhetherTheyAreTriedAgain(t *testing.T) {
+	for kind, cause := range connectCauses {
+		advice := remedyFor(cause, kind).advice
+		if strings.Contains(advice, "not retried") && ShouldRetry(kind) {
+			t.Errorf("%s is tried again, and the advice is: %s", kind, advice)
+		}
+	}
+}

@@ -29,6 +29,8 @@ var remedies = map[string]remedy{
 		"Correct the user and password in the configuration, or pg_hba.conf on the server; it is not retried by itself."},
 	"3D000": {"The database of that name does not exist.",
 		"Create the database, or correct its name in the configuration."},
+	"57P04": {"The database was dropped.",
+		"Create it again, or name the one that took its place in the configuration."},
 	"42501": {"The role may not connect to this database.",
 		"Grant it: GRANT CONNECT ON DATABASE … TO …."},
 
