@@ -72,6 +72,13 @@ func (f *facts) late() bool {
 
 func full(s *Sample) bool { return s.Pool.Max > 0 && s.Pool.Used >= s.Pool.Max }
 
+// handing says that connections are on their way from one caller to the next: the pool has all it may have, and there are
+// callers for each of those that nobody holds at this instant.
+func handing(s *Sample) bool {
+	p := &s.Pool
+	return p.Max > 0 && p.Total >= p.Max && p.Constructing == 0 && s.Traffic.Waiting >= p.Max-p.Used
+}
+
 func usage(s *Sample) float64 {
 	if s.Pool.Max <= 0 {
 		return 0
@@ -143,7 +150,7 @@ func (f *facts) blockedAt(i int) bool {
 
 // queued says whether everybody had to queue in the time that s covers: even the luckiest waited longer than the target.
 func (f *facts) queued(s *Sample) bool {
-	if !full(s) {
+	if !full(s) && !handing(s) {
 		return false
 	}
 	if s.Traffic.Ended > 0 {
