@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/otelpool/pgx/internal/errtype"
 )
@@ -12,6 +13,7 @@ import (
 // connecting is one attempt to connect, carried from TraceConnectStart to TraceConnectEnd.
 type connecting struct {
 	start int64
+	span  trace.SpanContext // of whom it is for, who may be gone at the end
 	wire  *wire
 }
 
@@ -20,7 +22,7 @@ type connectKey struct{ owner *Tracer }
 // TraceConnectStart notes the time. It also has the connection's reads watched (see wire): pgx hands its own copy of the
 // configuration to the tracer before it is used, so nobody else's is changed.
 func (t *Tracer) TraceConnectStart(ctx context.Context, data pgx.TraceConnectStartData) context.Context {
-	c := &connecting{start: t.now(), wire: &wire{owner: t}}
+	c := &connecting{start: t.now(), span: trace.SpanContextFromContext(ctx), wire: &wire{owner: t}}
 	if data.ConnConfig != nil {
 		data.ConnConfig.BuildFrontend = c.wire.watch(data.ConnConfig.BuildFrontend)
 	}
@@ -49,7 +51,7 @@ func (t *Tracer) TraceConnectEnd(ctx context.Context, data pgx.TraceConnectEndDa
 	}
 	t.counters.createTime.Add(took)
 	t.counters.lastCreate.Store(took)
-	t.creates.push(create{ctx, took})
+	t.creates.push(create{c.span, took})
 }
 
 // connectFailed notes a failed attempt. When one of several background connects fails, pgxpool cancels its siblings:

@@ -4,6 +4,8 @@ import (
 	"context"
 	"sync"
 	"time"
+
+	"go.opentelemetry.io/otel/trace"
 )
 
 // Recorder receives durations: most from [Tracer.Flush], failures and those above 0.5 ms of sampled requests at once, on the
@@ -15,7 +17,7 @@ type Recorder interface {
 	RecordWait(ctx context.Context, wait time.Duration, errorType string, n int)
 	// RecordUse is told of n held connections that were released after use.
 	RecordUse(ctx context.Context, use time.Duration, n int)
-	// RecordCreate is told of a connection that was established.
+	// RecordCreate is told of a connection that was established. Of its context only the span is left.
 	RecordCreate(ctx context.Context, create time.Duration)
 }
 
@@ -80,16 +82,16 @@ func (t *Tracer) flush() {
 		r.RecordWait(ctx, time.Duration(f.wait), f.kind, 1)
 	}
 	for _, c := range t.creates.take() {
-		r.RecordCreate(c.ctx, time.Duration(c.took))
+		r.RecordCreate(trace.ContextWithSpanContext(ctx, c.span), time.Duration(c.took))
 	}
 }
 
 // window is the extremes of waits since the last sweep, however many flushes it had. It is guarded by Tracer.flushMu.
 type window struct{ least, most int64 }
 
-// create is a connection that was established.
+// create is a connection that was established. It keeps no context: that of a request ends with it, and holds its memory.
 type create struct {
-	ctx  context.Context
+	span trace.SpanContext // in which it was; invalid without one
 	took int64
 }
 
