@@ -25,13 +25,17 @@ type acquire struct {
 	goroutine       uintptr // number of the calling goroutine; 0 where unknown
 	place           int32   // in the ring of waiters
 
-	// Written before it is published as the holder of its connection. What others may want to know of the caller's context is
-	// read here, by the caller: some frameworks use their contexts again for the next request, and have no lock for that.
+	// Likewise. What others may want to know of the caller's context is read here, by the caller: some frameworks use their
+	// contexts again for the next request, and have no lock for that.
 	flags    trace.TraceFlags
 	traceID  trace.TraceID // of the caller's span; zero without one
 	spanID   trace.SpanID
-	expected *string // why a long hold is expected; nil if it is not
-	held     int64   // when the connection was obtained
+	expected *string         // why a long hold is expected; nil if it is not
+	done     <-chan struct{} // closed when the request is over; nil if that never shows
+	deadline int64           // of the request, 0 without one; see over
+
+	// Written before it is published as the holder of its connection.
+	held int64 // when the connection was obtained
 
 	// Written by the holder, read by anybody.
 	activity activity
@@ -65,6 +69,7 @@ func (t *Tracer) TraceAcquireStart(ctx context.Context, pool *pgxpool.Pool, _ pg
 		return ctx
 	}
 	a := &acquire{Context: ctx, owner: t}
+	a.remember()
 	a.site, a.goroutine = t.sites.caller(t.opts.Load().StackDepth)
 	a.start = t.now()
 	t.waiters.add(a, t.counters.started.Add(1))
@@ -87,7 +92,6 @@ func (t *Tracer) TraceAcquireEnd(ctx context.Context, pool *pgxpool.Pool, data p
 		return
 	}
 	a.held = now
-	a.remember()
 	t.hold(data.Conn, a)
 	t.counters.acquired()
 	wait := now - a.start
@@ -105,6 +109,28 @@ func (a *acquire) remember() {
 		a.traceID, a.spanID, a.flags = sc.TraceID(), sc.SpanID(), sc.TraceFlags()
 	}
 	a.expected = expectedLongHold(a.Context)
+	if a.done = a.Done(); a.done == nil {
+		return
+	}
+	if deadline, limited := a.Deadline(); limited {
+		a.deadline = int64(deadline.Sub(a.owner.base))
+	}
+}
+
+// over says why the request has ended, as its context would; "" while it has not. Who first looks after the end sees whether
+// it came before the deadline, and says so to those who look later.
+func (a *acquire) over() string {
+	select {
+	case <-a.done:
+	default:
+		return ""
+	}
+	deadline := atomic.LoadInt64(&a.deadline)
+	if deadline != 0 && a.owner.now() >= deadline {
+		return context.DeadlineExceeded.Error()
+	}
+	atomic.StoreInt64(&a.deadline, 0)
+	return context.Canceled.Error()
 }
 
 // span is the caller's, invalid without one.
@@ -134,7 +160,9 @@ func (t *Tracer) acquireFrom(ctx context.Context) *acquire {
 	if a := t.waiters.of(number); a != nil {
 		return a
 	}
-	return &acquire{Context: ctx, owner: t, start: t.now(), place: notWaiting}
+	a := &acquire{Context: ctx, owner: t, start: t.now(), place: notWaiting}
+	a.remember()
+	return a
 }
 
 func (t *Tracer) acquireFailed(a *acquire, now int64, err error) {
@@ -177,11 +205,11 @@ func (t *Tracer) hold(conn *pgx.Conn, a *acquire) {
 // activity is what a hold has done with its connection so far.
 type activity struct {
 	open      atomic.Int32 // queries, batches, copies begun and not ended; they nest
+	tx        atomic.Int32 // transaction status byte as of the last query
 	openSince atomic.Int64 // when open left 0
 	last      atomic.Int64 // when a query last began or ended; 0 if never
 	queryTime atomic.Int64 // nanoseconds with open > 0, ended spans only
 	queries   atomic.Int64
-	tx        atomic.Int32           // transaction status byte as of the last query
 	operation atomic.Pointer[string] // keyword of the last statement
 	text      atomic.Pointer[string] // its text, by option
 }

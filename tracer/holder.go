@@ -2,13 +2,8 @@ package tracer
 
 import (
 	"cmp"
-	"context"
 	"slices"
 	"time"
-
-	"go.opentelemetry.io/otel/trace"
-
-	"github.com/otelpool/pgx/internal/redact"
 )
 
 // Tier says how strong the evidence is that a held connection has leaked. Evidence grows from left to right.
@@ -55,7 +50,7 @@ type Holder struct {
 	Tier       Tier          `json:"tier,omitempty"`
 	Expected   string        `json:"expected,omitempty"` // the reason given to ExpectLongHold
 	Blocked    bool          `json:"blocked,omitempty"`  // the same request waits for another connection of this pool
-	Context    string        `json:"context,omitempty"`  // why the context it was acquired with is done
+	Context    string        `json:"context,omitempty"`  // why the context it was acquired with is done: cancelled, or past its deadline
 	TraceID    string        `json:"trace_id,omitempty"`
 	SpanID     string        `json:"span_id,omitempty"`
 	Site       string        `json:"site,omitempty"` // the application's first frame: "file.go:42 pkg.Func"
@@ -99,8 +94,11 @@ func describeWaiters(waiting []*acquire, nested map[*acquire]bool, now int64) []
 		w := a.site.where()
 		out = append(out, Waiter{
 			Age: time.Duration(max(0, now-a.start)), Holds: nested[a],
-			TraceID: traceID(a.Context), Site: w.name, Stack: w.frames,
+			Site: w.name, Stack: w.frames,
 		})
+		if a.traceID.IsValid() {
+			out[len(out)-1].TraceID = a.traceID.String()
+		}
 	}
 	return out
 }
@@ -128,7 +126,7 @@ func (t *Tracer) glance(h heldSlot, now, since int64) Holder {
 		Age: time.Duration(max(0, now-a.held)), Idle: time.Duration(idle), Querying: querying,
 		Open: act.open.Load() > 0, InTx: inTransaction(act.tx.Load()),
 		Queries: act.queries.Load(), QueryTime: time.Duration(act.total(now)),
-		Site: a.site.where().name,
+		Context: a.over(), Site: a.site.where().name,
 	}
 	if a.expected != nil {
 		out.Expected = *a.expected
@@ -136,7 +134,7 @@ func (t *Tracer) glance(h heldSlot, now, since int64) Holder {
 	if p := act.operation.Load(); p != nil {
 		out.Operation = *p
 	}
-	out.Tier = t.tier(a, out, now-since)
+	out.Tier = t.tier(out, now-since)
 	return out
 }
 
@@ -147,23 +145,20 @@ func (h heldSlot) detail(out *Holder) {
 	if p := a.activity.text.Load(); p != nil {
 		out.SQL = abridged(*p)
 	}
-	if a.Err() != nil {
-		out.Context = redact.Error(context.Cause(a.Context))
-	}
 	if a.traceID.IsValid() {
 		out.TraceID, out.SpanID = a.traceID.String(), a.spanID.String()
 	}
 }
 
 // tier weighs the evidence against one hold, of whose idleness at most grace counts.
-func (t *Tracer) tier(a *acquire, h Holder, grace int64) Tier {
+func (t *Tracer) tier(h Holder, grace int64) Tier {
 	threshold := t.opts.Load().LeakThreshold
 	switch {
 	case threshold <= 0 || h.Age < threshold || h.Expected != "":
 		return TierNone
 	case h.Querying || min(h.Idle, time.Duration(grace)) < threshold:
 		return TierSlowHold
-	case a.Err() != nil:
+	case h.Context != "":
 		return TierOrphaned
 	}
 	return TierIdleHeld
@@ -214,17 +209,10 @@ func (a *acquire) request() any {
 	if a.goroutine != 0 {
 		return a.goroutine
 	}
-	if done := a.Done(); done != nil {
-		return done
+	if a.done != nil {
+		return a.done
 	}
 	return nil
 }
 
 func inTransaction(status int32) bool { return status == 'T' || status == 'E' }
-
-func traceID(ctx context.Context) string {
-	if sc := trace.SpanContextFromContext(ctx); sc.IsValid() {
-		return sc.TraceID().String()
-	}
-	return ""
-}

@@ -131,10 +131,10 @@ func TestALeakIsOrphanedWhenItsContextIsDone(t *testing.T) {
 	for _, leak := range leaks {
 		t.Run(leak.name, func(t *testing.T) {
 			onWire(t, "pool_max_conns=4", tracer.Options{StackDepth: 16, LeakThreshold: threshold}, nil, func(t *testing.T, w *watch) {
-				ctx, cancel := context.WithCancelCause(t.Context())
+				ctx, cancel := context.WithTimeout(t.Context(), threshold+5500*time.Millisecond)
+				defer cancel()
 				where, back := leak.take(t, ctx, w.pool)
 				w.pass(threshold + 5*time.Second)
-				cancel(context.DeadlineExceeded)
 				w.pass(threshold + 5*time.Second)
 				reports := w.told(tracer.EventLeakSuspected)
 				back()

@@ -137,13 +137,19 @@ func (t *Tracer) endSuspicion(s *slot, a *acquire, now int64) bool {
 	if tier == TierNone {
 		return false // taken back meanwhile
 	}
-	h := heldSlot{s, a, a.held}
+	t.sweep.recovered.Add(1)
+	t.tellRecovery(heldSlot{s, a, a.held}, tier, now)
+	return true
+}
+
+// tellRecovery describes a hold that was suspected in tier. It runs in the application's release, which a panic would keep from
+// giving the connection back.
+func (t *Tracer) tellRecovery(h heldSlot, tier Tier, now int64) {
+	defer func() { _ = recover() }()
 	holder := t.glance(h, now, 0)
 	h.detail(&holder)
 	holder.Tier = tier
-	t.sweep.recovered.Add(1)
 	t.events.push(event{kind: EventLeakRecovered, at: now, holder: holder})
-	return true
 }
 
 // findHijacked takes hijacked connections off the table: pgxpool tells nobody. Whoever was held before the pool's count

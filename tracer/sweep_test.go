@@ -15,6 +15,7 @@ func pretend(tr *Tracer, ctx context.Context, n int) []*slot {
 	for i := range slots {
 		s := &slot{pid: uint32(i + 1)}
 		a := &acquire{Context: ctx, owner: tr, start: tr.now(), place: notWaiting}
+		a.remember()
 		a.site, a.goroutine = tr.sites.caller(tr.opts.Load().StackDepth)
 		a.held = tr.now()
 		s.hold.Store(a)
