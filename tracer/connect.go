@@ -37,6 +37,8 @@ func (t *Tracer) TraceConnectEnd(ctx context.Context, data pgx.TraceConnectEndDa
 	c, known := ctx.Value(connectKey{t}).(*connecting)
 	if !known { // a tracer further out dropped the context: the duration is lost, but not the count
 		c = &connecting{start: now}
+	} else {
+		c.wire.sealed.Store(true)
 	}
 	if data.Err != nil || data.Conn == nil {
 		t.connectFailed(now, data.Err)

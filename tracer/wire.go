@@ -12,17 +12,22 @@ import (
 // rows that the application forgot to close: in the first somebody is blocked in a read, in the second nobody is.
 type wire struct {
 	owner   *Tracer
+	sealed  atomic.Bool  // the connect has ended: what is built from here on is another connection's
 	reading atomic.Int64 // since when a read has been in progress; 0 if none is
 	lastly  atomic.Int64 // when the last read ended
 }
 
-// watch returns build with its reader watched. The connection itself stays what it was, so a program that asks for its
-// *net.TCPConn still gets it.
+// watch returns build with its reader watched, in every attempt of one connect. The connection itself stays what it was, so a
+// program that asks for its *net.TCPConn still gets it. The result stays in the connection's configuration, from which a
+// program may make another connection: that one is not watched.
 func (w *wire) watch(build pgconn.BuildFrontendFunc) pgconn.BuildFrontendFunc {
 	if build == nil {
 		build = pgproto3.NewFrontend
 	}
 	return func(r io.Reader, out io.Writer) *pgproto3.Frontend {
+		if w.sealed.Load() {
+			return build(r, out)
+		}
 		return build(&watchedReader{r, w}, out)
 	}
 }
