@@ -106,7 +106,7 @@ func describeWaiters(waiting []*acquire, nested map[*acquire]bool, now int64) []
 // held lists the holds, oldest first. The hijacked ones have been taken off the list.
 func (t *Tracer) held() []heldSlot {
 	held := t.slots.held(nil)
-	byAge(held)
+	slices.SortFunc(held, func(a, b heldSlot) int { return cmp.Compare(a.since, b.since) })
 	return held
 }
 
@@ -126,7 +126,7 @@ func (t *Tracer) glance(h heldSlot, now, since int64) Holder {
 		Age: time.Duration(max(0, now-a.held)), Idle: time.Duration(idle), Querying: querying,
 		Open: act.open.Load() > 0, InTx: inTransaction(act.tx.Load()),
 		Queries: act.queries.Load(), QueryTime: time.Duration(act.total(now)),
-		Context: a.over(), Site: a.site.where().name,
+		Site: a.site.where().name,
 	}
 	if a.expected != nil {
 		out.Expected = *a.expected
@@ -134,7 +134,8 @@ func (t *Tracer) glance(h heldSlot, now, since int64) Holder {
 	if p := act.operation.Load(); p != nil {
 		out.Operation = *p
 	}
-	out.Tier = t.tier(out, now-since)
+	out.Tier = t.tier(a, out.Age, out.Idle, querying, now-since)
+	out.Context = a.over() // after it was weighed: who is called orphaned has a reason
 	return out
 }
 
@@ -150,15 +151,21 @@ func (h heldSlot) detail(out *Holder) {
 	}
 }
 
+// suspicious reports whether the hold is worth a report, unless its connection was hijacked.
+func (t *Tracer) suspicious(h heldSlot, now, since int64) bool {
+	idle, querying := h.idle(now)
+	return t.tier(h.hold, time.Duration(now-h.since), time.Duration(idle), querying, now-since) >= TierIdleHeld
+}
+
 // tier weighs the evidence against one hold, of whose idleness at most grace counts.
-func (t *Tracer) tier(h Holder, grace int64) Tier {
+func (t *Tracer) tier(a *acquire, age, idle time.Duration, querying bool, grace int64) Tier {
 	threshold := t.opts.Load().LeakThreshold
 	switch {
-	case threshold <= 0 || h.Age < threshold || h.Expected != "":
+	case threshold <= 0 || age < threshold || a.expected != nil:
 		return TierNone
-	case h.Querying || min(h.Idle, time.Duration(grace)) < threshold:
+	case querying || min(idle, time.Duration(grace)) < threshold:
 		return TierSlowHold
-	case h.Context != "":
+	case a.over() != "":
 		return TierOrphaned
 	}
 	return TierIdleHeld

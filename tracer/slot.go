@@ -1,7 +1,6 @@
 package tracer
 
 import (
-	"cmp"
 	"slices"
 	"strconv"
 	"sync"
@@ -135,9 +134,4 @@ type heldSlot struct {
 	slot  *slot
 	hold  *acquire
 	since int64 // when the hold began: here, so that sorting thousands follows no pointers
-}
-
-// byAge sorts holds, the oldest first.
-func byAge(held []heldSlot) {
-	slices.SortFunc(held, func(a, b heldSlot) int { return cmp.Compare(a.since, b.since) })
 }

@@ -5,6 +5,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/otelpool/pgx/internal/poolstate"
 )
 
@@ -57,8 +59,8 @@ func (t *Tracer) Sweep(used func() int, late time.Duration) Snapshot {
 	if late > 0 {
 		t.sweep.resumed.Store(t.now())
 	}
-	t.findHijacked(used)
-	held, waiting, now := t.held(), t.waiting(), t.now()
+	held, now := t.heldOf(used)
+	waiting := t.waiting()
 	nested := findNested(held, waiting)
 	snap := Snapshot{At: t.wall(now), Waiters: describeWaiters(waiting, nested, now)}
 	snap.Holders = make([]Holder, 0, len(held))
@@ -152,22 +154,35 @@ func (t *Tracer) tellRecovery(h heldSlot, tier Tier, now int64) {
 	t.events.push(event{kind: EventLeakRecovered, at: now, holder: holder})
 }
 
-// findHijacked takes hijacked connections off the table: pgxpool tells nobody. Whoever was held before the pool's count
-// was read, and still is, was in that count or is no longer the pool's; so a surplus is proof. It proves how many, not
-// which: that, the pool's own list of connections tells.
-func (t *Tracer) findHijacked(used func() int) {
+// heldOf lists the holds of the pool's own connections, oldest first, and takes the hijacked ones off the table: pgxpool tells
+// nobody. It is the pool's own list of connections that tells, and it is asked where there may be one. Whoever was held before
+// the pool's count was read, and still is, was in that count or is no longer the pool's; so a surplus is proof of how many. There
+// may be more: the count has connections that nobody holds yet. So nobody is suspected without asking.
+func (t *Tracer) heldOf(used func() int) (held []heldSlot, now int64) {
 	before := t.now()
 	count := used()
-	held := slices.DeleteFunc(t.slots.held(nil), func(h heldSlot) bool { return h.since > before })
-	surplus := len(held) - count
-	if surplus <= 0 {
-		return
+	held, now = t.held(), t.now()
+	old := slices.IndexFunc(held, func(h heldSlot) bool { return h.since > before })
+	if old < 0 {
+		old = len(held)
 	}
-	members, known := poolstate.Members(t.pool.Load())
-	if !known {
-		t.guessHijacked(held, surplus)
-		return
+	surplus, since := old-count, t.sweep.resumed.Load()
+	if surplus <= 0 && !slices.ContainsFunc(held, func(h heldSlot) bool { return t.suspicious(h, now, since) }) {
+		return held, now
 	}
+	// A release takes its hold away before the pool gives the connection up. Who is held and not on a later list was hijacked.
+	if members, known := poolstate.Members(t.pool.Load()); known {
+		t.dismiss(held, members)
+	} else {
+		t.guessHijacked(held[:old], surplus)
+	}
+	return slices.DeleteFunc(held, func(h heldSlot) bool {
+		return h.slot.hold.Load() != h.hold || h.hold.suspect.hijacked.Load()
+	}), now
+}
+
+// dismiss takes those off the table that are not members of the pool.
+func (t *Tracer) dismiss(held []heldSlot, members map[*pgx.Conn]struct{}) {
 	for _, h := range held {
 		if _, member := members[h.slot.conn.Value()]; !member && h.slot.hold.CompareAndSwap(h.hold, nil) {
 			h.slot.gone.Store(true) // what becomes of it is no business of the pool's
@@ -180,7 +195,6 @@ func (t *Tracer) findHijacked(used func() int) {
 // hijack right after they acquire. One that is released after all is cleared (see endSuspicion) and another found in its
 // place.
 func (t *Tracer) guessHijacked(held []heldSlot, surplus int) {
-	byAge(held)
 	for i := len(held) - 1; i >= 0 && surplus > 0; i-- {
 		h := held[i]
 		if h.since > t.sweep.last {
