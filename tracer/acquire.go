@@ -79,6 +79,7 @@ func (t *Tracer) TraceAcquireStart(ctx context.Context, pool *pgxpool.Pool, _ pg
 // TraceAcquireEnd counts the outcome and, on success, enters the connection into the table of held ones.
 func (t *Tracer) TraceAcquireEnd(ctx context.Context, pool *pgxpool.Pool, data pgxpool.TraceAcquireEndData) {
 	if !t.observes(pool) {
+		t.disown(data.Conn)
 		return
 	}
 	a := t.acquireFrom(ctx)

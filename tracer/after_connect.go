@@ -14,10 +14,13 @@ func (t *Tracer) WrapAfterConnect(next func(context.Context, *pgx.Conn) error) f
 	}
 	return func(ctx context.Context, conn *pgx.Conn) error {
 		err := next(ctx, conn)
-		if err != nil {
-			t.counters.closed[reasonIndex(ReasonDiscarded)].Add(1)
-			t.connectFailed(t.now(), err)
+		if err == nil || !t.mayConnect() {
+			return err
 		}
+		if slotIn(conn, t) != nil {
+			t.counters.closed[reasonIndex(ReasonDiscarded)].Add(1)
+		}
+		t.connectFailed(t.now(), err)
 		return err
 	}
 }

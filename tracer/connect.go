@@ -19,9 +19,12 @@ type connecting struct {
 
 type connectKey struct{ owner *Tracer }
 
-// TraceConnectStart notes the time. It also has the connection's reads watched (see wire): pgx hands its own copy of the
-// configuration to the tracer before it is used, so nobody else's is changed.
+// TraceConnectStart notes the time of a connect of the pool's; others are ignored. It also has the connection's reads watched (see
+// wire): pgx hands its own copy of the configuration to the tracer before it is used, so nobody else's is changed.
 func (t *Tracer) TraceConnectStart(ctx context.Context, data pgx.TraceConnectStartData) context.Context {
+	if !t.owns(data.ConnConfig) {
+		return context.WithValue(ctx, connectKey{t}, (*connecting)(nil))
+	}
 	c := &connecting{start: t.now(), span: trace.SpanContextFromContext(ctx), wire: &wire{owner: t}}
 	if data.ConnConfig != nil {
 		data.ConnConfig.BuildFrontend = c.wire.watch(data.ConnConfig.BuildFrontend)
@@ -33,13 +36,16 @@ func (t *Tracer) TraceConnectStart(ctx context.Context, data pgx.TraceConnectSta
 // TraceConnectEnd counts the outcome. It is the only place where the failures of the pool's background connects show.
 func (t *Tracer) TraceConnectEnd(ctx context.Context, data pgx.TraceConnectEndData) {
 	now := t.now()
-	t.counters.connecting.Add(-1)
 	c, known := ctx.Value(connectKey{t}).(*connecting)
-	if !known { // a tracer further out dropped the context: the duration is lost, but not the count
-		c = &connecting{start: now}
-	} else {
+	switch {
+	case known && c == nil, !known && t.counters.connecting.Load() == 0:
+		return // not the pool's
+	case known:
 		c.wire.sealed.Store(true)
+	default: // a tracer further out dropped the context: the duration is lost, but not the count
+		c = &connecting{start: now}
 	}
+	t.counters.connecting.Add(-1)
 	if data.Err != nil || data.Conn == nil {
 		t.connectFailed(now, data.Err)
 		return
@@ -70,31 +76,13 @@ func (t *Tracer) connectFailed(now int64, err error) {
 	t.faults.countConnect(kind)
 }
 
-// WrapBeforeConnect returns next with its failures noted, for which pgxpool fires no connect event, and with its time counted
-// as part of the connect, which the pool waits for alike. A nil next stays nil.
-func (t *Tracer) WrapBeforeConnect(next func(context.Context, *pgx.ConnConfig) error) func(context.Context, *pgx.ConnConfig) error {
-	if next == nil {
-		return nil
-	}
-	return func(ctx context.Context, config *pgx.ConnConfig) error {
-		start := t.now()
-		t.counters.connecting.Add(1)
-		defer t.counters.connecting.Add(-1)
-		err := next(ctx, config)
-		now := t.now()
-		if err != nil {
-			t.connectFailed(now, err)
-			return err
-		}
-		t.counters.createTime.Add(now - start)
-		return nil
-	}
-}
-
-// WrapBeforeClose returns a BeforeClose hook that counts the close and then calls next, which may be nil.
+// WrapBeforeClose returns a BeforeClose hook that counts the close of a connection that was counted as opened, and then calls
+// next, which may be nil.
 func (t *Tracer) WrapBeforeClose(next func(*pgx.Conn)) func(*pgx.Conn) {
 	return func(conn *pgx.Conn) {
-		t.counters.closed[reasonIndex(t.whyClosed(conn))].Add(1)
+		if s := slotIn(conn, t); s != nil {
+			t.counters.closed[reasonIndex(t.whyClosed(conn, s))].Add(1)
+		}
 		if next != nil {
 			next(conn)
 		}
@@ -102,11 +90,7 @@ func (t *Tracer) WrapBeforeClose(next func(*pgx.Conn)) func(*pgx.Conn) {
 }
 
 // whyClosed says why the pool is about to close conn, which it owns at this moment.
-func (t *Tracer) whyClosed(conn *pgx.Conn) Reason {
-	s := slotIn(conn, t)
-	if s == nil {
-		return ReasonDiscarded
-	}
+func (t *Tracer) whyClosed(conn *pgx.Conn, s *slot) Reason {
 	if foretold := s.reason.Load(); foretold != nil {
 		return *foretold
 	}

@@ -30,7 +30,7 @@ func (t *Tracer) TraceBatchStart(ctx context.Context, conn *pgx.Conn, _ pgx.Trac
 
 // TraceBatchQuery notes the failures of single statements; their time is the batch's.
 func (t *Tracer) TraceBatchQuery(_ context.Context, conn *pgx.Conn, data pgx.TraceBatchQueryData) {
-	if data.Err != nil {
+	if s := slotIn(conn, t); s != nil && data.Err != nil && !s.gone.Load() {
 		t.faults.query(t.now(), conn, data.Err)
 	}
 }
@@ -98,7 +98,7 @@ func (t *Tracer) endQuery(conn *pgx.Conn, err error) {
 		return
 	}
 	now := t.now()
-	if err != nil {
+	if err != nil && !s.gone.Load() {
 		t.faults.query(now, conn, err)
 		if conn.IsClosed() && !s.gone.Swap(true) {
 			t.connectionLost(s, now, errtype.Of(err))

@@ -30,7 +30,7 @@ type slot struct {
 	listed   atomic.Bool             // in the slotTable
 	released atomic.Int64            // when it last went back to the pool
 	reason   atomic.Pointer[Reason]  // foretold at release
-	gone     atomic.Bool             // the hook has seen that it is closed
+	gone     atomic.Bool             // the hook has seen that it is closed, or was hijacked
 }
 
 // slotIn returns the slot that t keeps in conn, nil if there is none. The caller must own conn.
@@ -42,12 +42,13 @@ func slotIn(conn *pgx.Conn, t *Tracer) *slot {
 	return s
 }
 
-// slotOf returns the slot that t keeps in conn, making it for a connection whose birth the hook did not see: one made by
-// a BeforeConnect that replaced the tracer.
+// slotOf returns the slot that t keeps in conn, making it for a connection whose birth the hook did not see, or did not take for
+// the pool's: one made by a BeforeConnect that replaced the tracer.
 func (t *Tracer) slotOf(conn *pgx.Conn) *slot {
 	if s := slotIn(conn, t); s != nil {
 		return s
 	}
+	t.counters.opened.Add(1)
 	return t.newSlot(conn, nil)
 }
 

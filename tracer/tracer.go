@@ -40,6 +40,9 @@ type Tracer struct {
 
 	pool atomic.Pointer[pgxpool.Pool] // the one pool observed, once it is known
 
+	marks   sync.Map    // *pgx.ConnConfig → nothing: the pool's connects that are under way
+	marking atomic.Bool // the pool's connects are marked
+
 	counters counters
 	waiters  waiterRing
 	sites    siteTable

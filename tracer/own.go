@@ -1,0 +1,107 @@
+package tracer
+
+import (
+	"context"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// A pool's configuration makes other connections, too: a program listens on one of its own, looks at a replica, builds a second
+// pool. They carry the hook and are none of this pool's business. Its own connects are told by two things: only pools call
+// BeforeConnect, which marks them, and a pool knows how many connections it is making.
+
+// mark is a tracer that is there for one connect of the pool, composed with the others.
+type mark struct {
+	owner            *Tracer
+	others, composed pgx.QueryTracer
+	config           *pgx.ConnConfig // the connect's
+}
+
+// TraceQueryStart is there because pgx takes nothing else for a tracer.
+func (m *mark) TraceQueryStart(ctx context.Context, _ *pgx.Conn, _ pgx.TraceQueryStartData) context.Context {
+	return ctx
+}
+
+// TraceQueryEnd does nothing either.
+func (m *mark) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData) {}
+
+// TraceConnectStart tells the owner, who comes later, that the connect is the pool's. Then its work is done: pgx has yet to look
+// who traces queries, and is left with the others.
+func (m *mark) TraceConnectStart(ctx context.Context, data pgx.TraceConnectStartData) context.Context {
+	m.config = data.ConnConfig
+	m.owner.marks.Store(m.config, nil)
+	if m.config != nil && m.config.Tracer == m.composed {
+		m.config.Tracer = m.others
+	}
+	return ctx
+}
+
+// TraceConnectEnd forgets the connect.
+func (m *mark) TraceConnectEnd(context.Context, pgx.TraceConnectEndData) {
+	m.owner.marks.Delete(m.config)
+}
+
+// owns reports whether a connect with config, the connect's own copy, is the pool's. Where a BeforeConnect that was set later has
+// replaced the one that marks, it only knows which are not.
+func (t *Tracer) owns(config *pgx.ConnConfig) bool {
+	if _, marked := t.marks.Load(config); marked {
+		return true
+	}
+	return !t.marking.Load() && t.mayConnect()
+}
+
+// mayConnect reports whether the pool is making a connection at the moment, or is not known yet.
+func (t *Tracer) mayConnect() bool {
+	pool := t.pool.Load()
+	return pool == nil || pool.Stat().ConstructingConns() > 0
+}
+
+// disown forgets a connection that turns out to be another pool's, whose owner calls. It was taken for this pool's because that
+// was making one at the same time.
+func (t *Tracer) disown(conn *pgx.Conn) {
+	if slotIn(conn, t) == nil {
+		return
+	}
+	delete(conn.PgConn().CustomData(), t.slotKey)
+	t.counters.closed[reasonIndex(ReasonDiscarded)].Add(1)
+}
+
+// WrapBeforeConnect returns a BeforeConnect hook that calls next, which may be nil, and marks the connect as the pool's. The
+// failures of next are noted, for which pgxpool fires no connect event, and its time is counted as part of the connect, which the
+// pool waits for alike.
+func (t *Tracer) WrapBeforeConnect(next func(context.Context, *pgx.ConnConfig) error) func(context.Context, *pgx.ConnConfig) error {
+	return func(ctx context.Context, config *pgx.ConnConfig) error {
+		if !t.mayConnect() {
+			if next == nil {
+				return nil
+			}
+			return next(ctx, config)
+		}
+		t.marking.Store(true)
+		if next != nil {
+			if err := t.beforeConnect(ctx, config, next); err != nil {
+				return err
+			}
+		}
+		if config != nil && config.Tracer != nil {
+			m := &mark{owner: t, others: config.Tracer}
+			m.composed = Compose(config.Tracer, m)
+			config.Tracer = m.composed
+		}
+		return nil
+	}
+}
+
+func (t *Tracer) beforeConnect(ctx context.Context, config *pgx.ConnConfig, next func(context.Context, *pgx.ConnConfig) error) error {
+	start := t.now()
+	t.counters.connecting.Add(1)
+	defer t.counters.connecting.Add(-1)
+	err := next(ctx, config)
+	now := t.now()
+	if err != nil {
+		t.connectFailed(now, err)
+		return err
+	}
+	t.counters.createTime.Add(now - start)
+	return nil
+}
