@@ -20,8 +20,9 @@ const (
 // site is one call path by which connections are acquired. The addresses are constant; the sums are the pool's business
 // along this path.
 type site struct {
-	hash uint64
-	pcs  []uintptr
+	hash  uint64
+	pcs   []uintptr
+	depth int // how many of the application's frames are wanted
 
 	place atomic.Pointer[place] // symbolised on first look
 
@@ -59,7 +60,7 @@ func (st *siteTable) caller(depth int) (*site, uintptr) {
 	if st.numberAt == 0 {
 		number = 0
 	}
-	return st.intern(buf[:n]), number
+	return st.intern(buf[:n], depth), number
 }
 
 // goroutine is the number of the running goroutine, 0 where that is not known.
@@ -71,13 +72,13 @@ func (st *siteTable) goroutine() uintptr {
 	return number
 }
 
-func (st *siteTable) intern(pcs []uintptr) *site {
+func (st *siteTable) intern(pcs []uintptr, depth int) *site {
 	hash := hashPath(pcs)
 	for i := hash; ; i++ {
 		bucket := &st.buckets[i%siteBuckets]
 		s := bucket.Load()
 		if s == nil {
-			s = &site{hash: hash, pcs: slices.Clone(pcs)}
+			s = &site{hash: hash, pcs: slices.Clone(pcs), depth: depth}
 			if st.count.Add(1) > maxSites {
 				st.count.Add(-1)
 				return s
@@ -88,7 +89,7 @@ func (st *siteTable) intern(pcs []uintptr) *site {
 			st.count.Add(-1)
 			s = bucket.Load()
 		}
-		if s.hash == hash && slices.Equal(s.pcs, pcs) {
+		if s.hash == hash && s.depth == depth && slices.Equal(s.pcs, pcs) {
 			return s
 		}
 	}

@@ -18,7 +18,7 @@ func TestAPathIsInternedOnce(t *testing.T) {
 		all.Go(func() {
 			for i := range 200 {
 				n := (i + worker*13) % 200
-				found[worker][n] = st.intern(path(n))
+				found[worker][n] = st.intern(path(n), 8)
 			}
 		})
 	}
@@ -41,7 +41,7 @@ func TestSitesAreBoundedAndPathsBeyondTheBoundKeepTheirStacks(t *testing.T) {
 	for worker := range 8 {
 		all.Go(func() {
 			for n := range 4 * maxSites {
-				s := st.intern(path(n*8 + worker))
+				s := st.intern(path(n*8+worker), 8)
 				if len(s.pcs) != 3 || s.pcs[0] != uintptr(n*8+worker+1) {
 					t.Errorf("path %d: %v", n, s.pcs)
 				}
@@ -53,10 +53,10 @@ func TestSitesAreBoundedAndPathsBeyondTheBoundKeepTheirStacks(t *testing.T) {
 		t.Errorf("%d sites", got)
 	}
 	known := st.list()[0]
-	if st.intern(known.pcs) != known {
+	if st.intern(known.pcs, 8) != known {
 		t.Error("a full table does not find what it has")
 	}
-	if a, b := st.intern(path(1<<30)), st.intern(path(1<<30)); a == b {
+	if a, b := st.intern(path(1<<30), 8), st.intern(path(1<<30), 8); a == b {
 		t.Error("a full table took another path")
 	}
 }
@@ -64,7 +64,7 @@ func TestSitesAreBoundedAndPathsBeyondTheBoundKeepTheirStacks(t *testing.T) {
 func TestInternedPathsDoNotAliasTheCallersBuffer(t *testing.T) {
 	var st siteTable
 	buf := path(7)
-	s := st.intern(buf)
+	s := st.intern(buf, 8)
 	buf[0] = 42
 	if s.pcs[0] != 8 {
 		t.Error("the site changed with its caller's buffer")
@@ -74,12 +74,12 @@ func TestInternedPathsDoNotAliasTheCallersBuffer(t *testing.T) {
 func TestOfTwoPathsThatCollideBothAreFound(t *testing.T) {
 	var st siteTable
 	a, b := path(1), path(2)
-	first := st.intern(a)
+	first := st.intern(a, 8)
 	// Put b where a lies, with a's hash: the addresses must decide.
-	impostor := &site{hash: hashPath(b), pcs: path(3)}
+	impostor := &site{hash: hashPath(b), pcs: path(3), depth: 8}
 	st.buckets[hashPath(b)%siteBuckets].Store(impostor)
-	second := st.intern(b)
-	if first == second || second == impostor || st.intern(b) != second || st.intern(a) != first {
+	second := st.intern(b, 8)
+	if first == second || second == impostor || st.intern(b, 8) != second || st.intern(a, 8) != first {
 		t.Error("paths were confused")
 	}
 }
@@ -87,7 +87,7 @@ func TestOfTwoPathsThatCollideBothAreFound(t *testing.T) {
 func TestAPathOfLibrariesOnlyIsShownWhole(t *testing.T) {
 	tr := New(Options{StackDepth: 4})
 	s, _ := tr.sites.caller(1)
-	if p := symbolise(s.pcs[:1]); len(p.frames) == 0 || p.name == "" {
+	if p := symbolise(s.pcs[:1], 4); len(p.frames) == 0 || p.name == "" {
 		t.Errorf("place %+v", p)
 	}
 	if p := (*site)(nil).where(); p == nil || p.name != "" {

@@ -59,17 +59,17 @@ func (s *site) where() *place {
 	if p := s.place.Load(); p != nil {
 		return p
 	}
-	p := symbolise(s.pcs)
+	p := symbolise(s.pcs, s.depth)
 	s.place.Store(p)
 	return p
 }
 
-// symbolise puts a path into words. A path on which there are only libraries, such as that of a connection which
-// database/sql opens in the background, is shown whole.
-func symbolise(pcs []uintptr) *place {
+// symbolise puts a path into words: depth frames from the application's first one on. A path on which there are only libraries,
+// such as that of a connection which database/sql opens in the background, is shown whole.
+func symbolise(pcs []uintptr, depth int) *place {
 	frames := expand(pcs)
-	if app := slices.IndexFunc(frames, func(f Frame) bool { return !inLibrary(f.Function) }); app > 0 {
-		frames = frames[app:]
+	if app := slices.IndexFunc(frames, func(f Frame) bool { return !inLibrary(f.Function) }); app >= 0 {
+		frames = frames[app:min(app+depth, len(frames))]
 	}
 	p := &place{frames: frames}
 	if len(frames) > 0 {
