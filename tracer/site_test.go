@@ -97,3 +97,13 @@ func TestAPathOfLibrariesOnlyIsShownWhole(t *testing.T) {
 		t.Errorf("no frame is %q", name)
 	}
 }
+
+func TestFewerThanNoSitesAreNone(t *testing.T) {
+	tr := New(Options{StackDepth: 4})
+	tr.sites.caller(4)
+	for n, want := range map[int]int{-1: 0, 0: 0, 1: 1, 9: 1} {
+		if got := tr.Sites(n); len(got) != want {
+			t.Errorf("Sites(%d): %+v", n, got)
+		}
+	}
+}

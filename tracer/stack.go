@@ -133,8 +133,9 @@ func topSites(byName map[string]*SiteStat, n int) []SiteStat {
 	all := slices.SortedFunc(maps.Values(byName), func(a, b *SiteStat) int {
 		return cmp.Or(cmp.Compare(b.UseSeconds, a.UseSeconds), cmp.Compare(a.Name, b.Name))
 	})
-	out := make([]SiteStat, 0, min(n, len(all)))
-	for _, s := range all[:min(n, len(all))] {
+	n = min(max(n, 0), len(all))
+	out := make([]SiteStat, 0, n)
+	for _, s := range all[:n] {
 		out = append(out, *s)
 	}
 	return out
