@@ -70,7 +70,7 @@ type Counters struct {
 	WaitTime, UseTime, QueryTime time.Duration // totals of ended acquires and holds
 	AsideTime                    time.Duration // the part of UseTime that is no measure of demand: expected to be long, or suspected
 	MaxWait                      time.Duration // longest wait of all
-	MaxHeld                      int64         // most connections held at once
+	MaxHeld                      int64         // most connections held at once, as far as hijacks were known
 
 	Opened, Connecting int64
 	CreateTime         time.Duration // total of successful connects, and of the BeforeConnect hooks ahead of them
@@ -90,6 +90,9 @@ func (t *Tracer) Counters() Counters {
 		Opened:  c.opened.Load(), Connecting: c.connecting.Load(),
 		CreateTime: time.Duration(c.createTime.Load()), LastCreate: time.Duration(c.lastCreate.Load()),
 		LastOpenedAt: t.wall(c.lastOpenedAt.Load()),
+	}
+	if pool := t.pool.Load(); pool != nil { // who was hijacked since the last sweep was taken for held
+		out.MaxHeld = min(out.MaxHeld, int64(pool.Stat().MaxConns()))
 	}
 	out.OK = c.ok.Load()
 	_, out.WaitTime = t.waits.total()

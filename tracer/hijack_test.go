@@ -46,3 +46,15 @@ func TestAHijackedConnectionIsNoLeakThoughOthersAreBeingAcquired(t *testing.T) {
 		_ = conn.Close(t.Context())
 	})
 }
+
+func TestHijacksWithinATickRaiseThePeakNoHigherThanThePoolIs(t *testing.T) {
+	onWire(t, "pool_max_conns=2", suspicious, nil, func(t *testing.T, w *watch) {
+		for range 5 {
+			conn := w.acquire(t.Context()).Hijack()
+			defer func() { _ = conn.Close(context.Background()) }()
+		}
+		if c := w.sweep().Counters; c.MaxHeld != 2 || c.Hijacked != 5 {
+			t.Errorf("at most %d of 2 held, %d hijacked", c.MaxHeld, c.Hijacked)
+		}
+	})
+}
