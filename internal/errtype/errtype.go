@@ -12,6 +12,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"strings"
 	"syscall"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -76,8 +77,16 @@ func network(err error) string {
 			return Timeout
 		}
 		return Network
+	case withoutTLS(err):
+		return TLS
 	}
 	return Other
+}
+
+// withoutTLS reports whether pgconn was refused TLS, or gave it up for a reason without a type: it has only words for that.
+func withoutTLS(err error) bool {
+	var connect *pgconn.ConnectError
+	return errors.As(err, &connect) && strings.Contains(connect.Unwrap().Error(), ": tls error: ")
 }
 
 func isTLS(err error) bool {

@@ -122,6 +122,11 @@ func TestRealErrorsHaveTheirNames(t *testing.T) {
 		_, _ = conn.Write([]byte("Sthis is no TLS at all"))
 		_, _ = io.Copy(io.Discard, conn)
 	})
+	refuseTLS := listen(t, func(conn net.Conn) {
+		_, _ = conn.Read(make([]byte, 8))
+		_, _ = conn.Write([]byte("N"))
+		_, _ = io.Copy(io.Discard, conn)
+	})
 	for _, test := range []struct {
 		name, dsn string
 		want      string
@@ -133,6 +138,7 @@ func TestRealErrorsHaveTheirNames(t *testing.T) {
 		{"nothing answers", "postgres://a:b@" + silent + "/c?sslmode=disable", Timeout},
 		{"hangs up", "postgres://a:b@" + hangUp + "/c?sslmode=disable", Reset},
 		{"speaks no TLS", "postgres://a:b@" + babble + "/c?sslmode=require", TLS},
+		{"refuses TLS", "postgres://a:b@" + refuseTLS + "/c?sslmode=require", TLS},
 		{"unknown certificate", tlsDSN(server.DSN(), "verify-full"), TLS},
 	} {
 		t.Run(test.name, func(t *testing.T) {
