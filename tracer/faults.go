@@ -7,7 +7,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/otelpool/pgx/internal/errtype"
@@ -86,7 +85,7 @@ func (f *faults) countConnect(kind string) {
 
 // query notes what the error of a query says about the server. The text of query errors may quote data, so only its
 // type is kept.
-func (f *faults) query(at int64, _ *pgx.Conn, err error) {
+func (f *faults) query(at int64, err error) {
 	if errtype.Of(err) == errtype.ReadOnly {
 		f.readOnly.note(at, errtype.ReadOnly, nil)
 	}
