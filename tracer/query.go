@@ -19,7 +19,7 @@ func (t *Tracer) TraceQueryStart(ctx context.Context, conn *pgx.Conn, data pgx.T
 
 // TraceQueryEnd notes that a query, and the reading of its rows, has ended.
 func (t *Tracer) TraceQueryEnd(_ context.Context, conn *pgx.Conn, data pgx.TraceQueryEndData) {
-	t.endQuery(conn, data.Err)
+	t.endQuery(conn, data.Err, false)
 }
 
 // TraceBatchStart notes that a batch begins. It returns ctx unchanged.
@@ -35,9 +35,9 @@ func (t *Tracer) TraceBatchQuery(_ context.Context, conn *pgx.Conn, data pgx.Tra
 	}
 }
 
-// TraceBatchEnd notes that the results of a batch were closed.
+// TraceBatchEnd notes that the results of a batch were closed. Its error is that of a statement, which was noted.
 func (t *Tracer) TraceBatchEnd(_ context.Context, conn *pgx.Conn, data pgx.TraceBatchEndData) {
-	t.endQuery(conn, data.Err)
+	t.endQuery(conn, data.Err, true)
 }
 
 // TraceCopyFromStart notes that a COPY begins. It returns ctx unchanged.
@@ -48,7 +48,7 @@ func (t *Tracer) TraceCopyFromStart(ctx context.Context, conn *pgx.Conn, _ pgx.T
 
 // TraceCopyFromEnd notes that a COPY has ended.
 func (t *Tracer) TraceCopyFromEnd(_ context.Context, conn *pgx.Conn, data pgx.TraceCopyFromEndData) {
-	t.endQuery(conn, data.Err)
+	t.endQuery(conn, data.Err, false)
 }
 
 // TracePrepareStart notes that a statement is being prepared. It returns ctx unchanged.
@@ -59,7 +59,7 @@ func (t *Tracer) TracePrepareStart(ctx context.Context, conn *pgx.Conn, _ pgx.Tr
 
 // TracePrepareEnd notes that a statement has been prepared.
 func (t *Tracer) TracePrepareEnd(_ context.Context, conn *pgx.Conn, data pgx.TracePrepareEndData) {
-	t.endQuery(conn, data.Err)
+	t.endQuery(conn, data.Err, false)
 }
 
 // beginQuery enters a query. Preparing (sql is "") happens inside queries and is none of its own.
@@ -92,14 +92,17 @@ func (t *Tracer) beginQuery(conn *pgx.Conn, sql string) {
 	}
 }
 
-func (t *Tracer) endQuery(conn *pgx.Conn, err error) {
+// endQuery leaves a query. noted says that its error is that of a statement and was seen there.
+func (t *Tracer) endQuery(conn *pgx.Conn, err error, noted bool) {
 	s := slotIn(conn, t)
 	if s == nil {
 		return
 	}
 	now := t.now()
 	if err != nil && !s.gone.Load() {
-		t.faults.query(now, err)
+		if !noted {
+			t.faults.query(now, err)
+		}
 		if conn.IsClosed() && !s.gone.Swap(true) {
 			t.connectionLost(s, now, errtype.Of(err))
 		}
