@@ -2,9 +2,11 @@ package tracer
 
 import (
 	"context"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/otelpool/pgx/internal/errtype"
@@ -95,16 +97,32 @@ func (t *Tracer) whyClosed(conn *pgx.Conn, s *slot) Reason {
 		return *foretold
 	}
 	now := t.now()
-	lifetime, idle := t.maxLifetime.Load(), t.maxIdleTime.Load()
+	expired := now-s.connected >= t.maxLifetime.Load()
+	idled := now-max(s.connected, s.released.Load()) >= t.maxIdleTime.Load()
 	switch {
 	case conn.IsClosed():
 		return ReasonBroken
-	case lifetime > 0 && now-s.connected >= lifetime:
+	case expired && t.destroyed(&t.expiries, (*pgxpool.Stat).MaxLifetimeDestroyCount):
 		return ReasonLifetime
-	case idle > 0 && now-max(s.connected, s.released.Load()) >= idle:
+	case idled && t.destroyed(&t.idlings, (*pgxpool.Stat).MaxIdleDestroyCount):
 		return ReasonIdle
 	}
 	return ReasonDiscarded
+}
+
+// destroyed reports whether the pool counts one more destruction than have been explained, and explains that one. A connection's
+// age alone is no proof: a pool may spread lifetimes, and be reset meanwhile.
+func (t *Tracer) destroyed(explained *atomic.Int64, count func(*pgxpool.Stat) int64) bool {
+	pool := t.pool.Load()
+	if pool == nil {
+		return false
+	}
+	for all, n := count(pool.Stat()), explained.Load(); n < all; n = explained.Load() {
+		if explained.CompareAndSwap(n, n+1) {
+			return true
+		}
+	}
+	return false
 }
 
 // SetLimits tells the tracer the pool's MaxConnLifetime and MaxConnIdleTime, by which it explains closes.

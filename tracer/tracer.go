@@ -60,6 +60,7 @@ type Tracer struct {
 	window   window
 
 	maxLifetime, maxIdleTime atomic.Int64 // of the pool, in nanoseconds; they tell why a connection was closed
+	expiries, idlings        atomic.Int64 // closes for these reasons
 
 	sweepMu sync.Mutex // serialises sweeps; guards sweep
 	sweep   sweepState

@@ -370,6 +370,11 @@ func TestAPoolsOwnClosesHaveTheirReasons(t *testing.T) {
 			}
 		}, tracer.ReasonLifetime},
 		{"idle", "pool_max_conn_idle_time=5m", func(*testing.T, *watch) { time.Sleep(7 * time.Minute) }, tracer.ReasonIdle},
+		{"no idle time", "pool_max_conn_idle_time=0s", func(*testing.T, *watch) { time.Sleep(2 * time.Minute) }, tracer.ReasonIdle},
+		{"reset within the jitter", "pool_max_conn_lifetime=10m pool_max_conn_lifetime_jitter=1000000h", func(_ *testing.T, w *watch) {
+			time.Sleep(20 * time.Minute)
+			w.pool.Reset()
+		}, tracer.ReasonDiscarded},
 		{"reset", "", func(_ *testing.T, w *watch) { w.pool.Reset() }, tracer.ReasonDiscarded},
 		{"close", "", func(_ *testing.T, w *watch) { w.pool.Close() }, tracer.ReasonDiscarded},
 		{"cut while idle", "", func(t *testing.T, w *watch) {
