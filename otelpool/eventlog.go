@@ -44,10 +44,10 @@ func (l *eventLog) warn(event, message string, attrs ...slog.Attr) {
 // eachEvent reports whether acquires and releases are logged one by one.
 func (l *eventLog) eachEvent() bool { return l.logger.Enabled(context.Background(), slog.LevelDebug) }
 
-// acquired tells, at debug level, of one acquire that ended. Several at once are a replay: they were not logged when they
-// happened, and now it is too late.
-func (l *eventLog) acquired(ctx context.Context, wait time.Duration, errorType string, n int) {
-	if n > 1 || !l.logger.Enabled(ctx, slog.LevelDebug) {
+// acquired tells, at debug level, of one acquire that ended. What is replayed was not logged when it happened, and now it is too
+// late.
+func (l *eventLog) acquired(ctx context.Context, wait time.Duration, errorType string, replayed bool) {
+	if replayed || !l.logger.Enabled(ctx, slog.LevelDebug) {
 		return
 	}
 	attrs := append(spanAttrs(trace.SpanContextFromContext(ctx)), seconds("wait", wait))
@@ -60,8 +60,8 @@ func (l *eventLog) acquired(ctx context.Context, wait time.Duration, errorType s
 }
 
 // released tells, at debug level, of one hold that ended.
-func (l *eventLog) released(ctx context.Context, use time.Duration, n int) {
-	if n > 1 || !l.logger.Enabled(ctx, slog.LevelDebug) {
+func (l *eventLog) released(ctx context.Context, use time.Duration, replayed bool) {
+	if replayed || !l.logger.Enabled(ctx, slog.LevelDebug) {
 		return
 	}
 	l.emit(ctx, slog.LevelDebug, telemetry.EventReleased, "connection released",

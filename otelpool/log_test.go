@@ -120,6 +120,21 @@ func TestEachAcquireAndReleaseIsToldAtDebugLevel(t *testing.T) {
 	}
 }
 
+func TestWhatCameBeforeDebugLevelWasTurnedOnIsNotToldAsIfItWereNow(t *testing.T) {
+	var level slog.LevelVar
+	var j journal
+	logger := slog.New(slog.NewJSONHandler(&j, &slog.HandlerOptions{Level: &level}))
+	pool, monitor, _ := logged(t, slog.LevelInfo, otelpool.WithLogger(logger), otelpool.WithHealthInterval(200*time.Millisecond))
+	for range 20 {
+		acquire(t, t.Context(), pool).Release()
+	}
+	level.Set(slog.LevelDebug)
+	since := time.Now()
+	eventually(t, "the loop has flushed", func() bool { return monitor.Health().At.After(since.Add(250 * time.Millisecond)) })
+	awaitEvents(t, &j, "connection.acquired", 0)
+	awaitEvents(t, &j, "connection.released", 0)
+}
+
 func TestNothingIsToldOfEachAcquireAtInfoLevel(t *testing.T) {
 	pool, _, j := logged(t, slog.LevelInfo)
 	acquire(t, t.Context(), pool).Release()

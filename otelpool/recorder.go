@@ -61,9 +61,9 @@ func (r *recorder) options(more ...attribute.KeyValue) []metric.RecordOption {
 }
 
 // RecordWait implements [tracer.Recorder].
-func (r *recorder) RecordWait(ctx context.Context, wait time.Duration, errorType string, n int) {
+func (r *recorder) RecordWait(ctx context.Context, wait time.Duration, errorType string, n int, replayed bool) {
 	defer func() { _ = recover() }() // of a metrics library: see guard.go
-	r.log.acquired(ctx, wait, errorType, n)
+	r.log.acquired(ctx, wait, errorType, replayed)
 	if !r.wait.Enabled(ctx) {
 		return
 	}
@@ -77,9 +77,9 @@ func (r *recorder) RecordWait(ctx context.Context, wait time.Duration, errorType
 }
 
 // RecordUse implements [tracer.Recorder].
-func (r *recorder) RecordUse(ctx context.Context, use time.Duration, n int) {
+func (r *recorder) RecordUse(ctx context.Context, use time.Duration, n int, replayed bool) {
 	defer func() { _ = recover() }() // of a metrics library: see guard.go
-	r.log.released(ctx, use, n)
+	r.log.released(ctx, use, replayed)
 	if !r.use.Enabled(ctx) {
 		return
 	}

@@ -98,7 +98,7 @@ func (t *Tracer) TraceAcquireEnd(ctx context.Context, pool *pgxpool.Pool, data p
 	wait := now - a.start
 	if r := t.directly(a, wait); r != nil {
 		t.waits.addTold(wait)
-		r.RecordWait(a.Context, time.Duration(wait), "", 1)
+		r.RecordWait(a.Context, time.Duration(wait), "", 1, false)
 		return
 	}
 	t.waits.add(wait)
@@ -185,7 +185,7 @@ func (t *Tracer) acquireFailed(a *acquire, now int64, err error) {
 	wait := now - a.start
 	t.waits.addTold(wait)
 	if r := t.recorder.Load(); r != nil {
-		(*r).RecordWait(a.Context, time.Duration(wait), kind, 1)
+		(*r).RecordWait(a.Context, time.Duration(wait), kind, 1, false)
 		return
 	}
 	t.failures.push(failure{wait, kind})

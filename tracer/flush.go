@@ -13,10 +13,10 @@ import (
 // concurrent use, return at once and not call back into the pool.
 type Recorder interface {
 	// RecordWait is told of n acquires that ended after wait. errorType is "" for success, else a value of package
-	// internal/errtype.
-	RecordWait(ctx context.Context, wait time.Duration, errorType string, n int)
-	// RecordUse is told of n held connections that were released after use.
-	RecordUse(ctx context.Context, use time.Duration, n int)
+	// internal/errtype. replayed is true from Flush: it did not happen just now.
+	RecordWait(ctx context.Context, wait time.Duration, errorType string, n int, replayed bool)
+	// RecordUse is likewise told of n held connections that were released after use.
+	RecordUse(ctx context.Context, use time.Duration, n int, replayed bool)
 	// RecordCreate is told of a connection that was established. Of its context only the span is left.
 	RecordCreate(ctx context.Context, create time.Duration)
 }
@@ -74,12 +74,12 @@ func (t *Tracer) flush() {
 		return
 	}
 	r, ctx := *p, context.Background()
-	least, most := t.waits.replay(func(v time.Duration, n int) { r.RecordWait(ctx, v, "", n) })
+	least, most := t.waits.replay(func(v time.Duration, n int) { r.RecordWait(ctx, v, "", n, true) })
 	t.window.least, t.window.most = min(t.window.least, least), max(t.window.most, most)
 	raise(&t.counters.maxWait, most)
-	t.uses.replay(func(v time.Duration, n int) { r.RecordUse(ctx, v, n) })
+	t.uses.replay(func(v time.Duration, n int) { r.RecordUse(ctx, v, n, true) })
 	for _, f := range t.failures.take() {
-		r.RecordWait(ctx, time.Duration(f.wait), f.kind, 1)
+		r.RecordWait(ctx, time.Duration(f.wait), f.kind, 1, true)
 	}
 	for _, c := range t.creates.take() {
 		r.RecordCreate(trace.ContextWithSpanContext(ctx, c.span), time.Duration(c.took))

@@ -267,25 +267,34 @@ type recording struct {
 	kinds   map[string]int
 	uses    int
 	creates int
+	live    int // waits and uses that were not replayed
 	waited  []time.Duration
 	used    []time.Duration
 }
 
-func (r *recording) RecordWait(ctx context.Context, wait time.Duration, errorType string, n int) {
+func (r *recording) RecordWait(ctx context.Context, wait time.Duration, errorType string, n int, replayed bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.kinds == nil {
 		r.kinds = make(map[string]int)
 	}
 	r.kinds[errorType] += n
+	r.countLive(n, replayed)
 	r.waited = append(r.waited, slices.Repeat([]time.Duration{wait}, n)...)
 }
 
-func (r *recording) RecordUse(_ context.Context, use time.Duration, n int) {
+func (r *recording) RecordUse(_ context.Context, use time.Duration, n int, replayed bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.uses += n
+	r.countLive(n, replayed)
 	r.used = append(r.used, slices.Repeat([]time.Duration{use}, n)...)
+}
+
+func (r *recording) countLive(n int, replayed bool) {
+	if !replayed {
+		r.live += n
+	}
 }
 
 func (r *recording) RecordCreate(context.Context, time.Duration) {
@@ -328,5 +337,26 @@ func TestFailuresBeforeThereIsARecorderAreKeptForItAsFailures(t *testing.T) {
 		}
 		w.hook.SetRecorder(nil)
 		w.acquire(t.Context()).Release()
+	})
+}
+
+func TestWhatIsReplayedIsNotTakenForLive(t *testing.T) {
+	onWire(t, "pool_max_conns=1", suspicious, nil, func(t *testing.T, w *watch) {
+		var r recording
+		w.hook.SetRecorder(&r)
+		for range 20 {
+			conn := w.acquire(t.Context())
+			time.Sleep(time.Millisecond)
+			conn.Release()
+		}
+		w.hook.Flush()
+		if r.allWaits() != 20 || r.uses != 20 || r.live != 0 {
+			t.Errorf("%d waits, %d uses, %d of them live", r.allWaits(), r.uses, r.live)
+		}
+		w.hook.SetDirect(true)
+		w.acquire(t.Context()).Release()
+		if r.live != 2 {
+			t.Errorf("%d live, want an acquire and a release", r.live)
+		}
 	})
 }

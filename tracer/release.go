@@ -43,7 +43,7 @@ func (t *Tracer) TraceRelease(pool *pgxpool.Pool, data pgxpool.TraceReleaseData)
 	t.counters.releases.Add(1)
 	if r := t.directly(a, use); r != nil {
 		t.uses.addTold(use)
-		r.RecordUse(trace.ContextWithSpanContext(context.Background(), a.span()), time.Duration(use), 1)
+		r.RecordUse(trace.ContextWithSpanContext(context.Background(), a.span()), time.Duration(use), 1, false)
 		return
 	}
 	t.uses.add(use)

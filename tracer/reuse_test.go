@@ -50,9 +50,9 @@ func (c *reused) Deadline() (time.Time, bool) {
 // curious is a recorder that looks at the contexts it gets, as exemplars do.
 type curious struct{}
 
-func (curious) RecordWait(ctx context.Context, _ time.Duration, _ string, _ int) { look(ctx) }
-func (curious) RecordUse(ctx context.Context, _ time.Duration, _ int)            { look(ctx) }
-func (curious) RecordCreate(ctx context.Context, _ time.Duration)                { look(ctx) }
+func (curious) RecordWait(ctx context.Context, _ time.Duration, _ string, _ int, _ bool) { look(ctx) }
+func (curious) RecordUse(ctx context.Context, _ time.Duration, _ int, _ bool)            { look(ctx) }
+func (curious) RecordCreate(ctx context.Context, _ time.Duration)                        { look(ctx) }
 
 func look(ctx context.Context) { _, _ = ctx.Value("span"), ctx.Err() }
 

@@ -250,9 +250,9 @@ type nosy struct {
 	asked  int
 }
 
-func (r *nosy) RecordWait(context.Context, time.Duration, string, int) {
+func (r *nosy) RecordWait(context.Context, time.Duration, string, int, bool) {
 	r.asked++
 	r.tracer.TryFlush()
 }
-func (r *nosy) RecordUse(context.Context, time.Duration, int) {}
-func (r *nosy) RecordCreate(context.Context, time.Duration)   {}
+func (r *nosy) RecordUse(context.Context, time.Duration, int, bool) {}
+func (r *nosy) RecordCreate(context.Context, time.Duration)         {}
