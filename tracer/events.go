@@ -25,7 +25,7 @@ type Event struct {
 	ErrorType string // of lost connections
 }
 
-// maxEvents bounds what is kept between two sweeps; further ones are only counted.
+// maxEvents bounds what is kept between two sweeps; further ones are only counted, but for suspicions: those are for the next.
 const maxEvents = 256
 
 type event struct {
@@ -42,20 +42,20 @@ type eventQueue struct {
 	dropped atomic.Int64
 }
 
-func (q *eventQueue) push(e event) { q.pushIf(e, func() bool { return true }) }
+func (q *eventQueue) push(e event) {
+	if !q.pushIf(e, func() bool { return true }) {
+		q.dropped.Add(1)
+	}
+}
 
-// pushIf adds e unless wanted, asked with the lock held, says no.
-func (q *eventQueue) pushIf(e event, wanted func() bool) {
+// pushIf adds e unless there is no room, which it reports, or wanted, asked with the lock held, says no.
+func (q *eventQueue) pushIf(e event, wanted func() bool) (room bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if !wanted() {
-		return
+	if room = len(q.list) < maxEvents; room && wanted() {
+		q.list = append(q.list, e)
 	}
-	if len(q.list) >= maxEvents {
-		q.dropped.Add(1)
-		return
-	}
-	q.list = append(q.list, e)
+	return room
 }
 
 func (q *eventQueue) drain(t *Tracer) []Event {

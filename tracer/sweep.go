@@ -26,8 +26,8 @@ type Snapshot struct {
 	Suspects  map[Tier]int64 // leaks suspected so far, by the tier in which they were reported
 	Recovered int64          // suspected leaks that came back after all
 	Active    int            // suspected leaks now
-	Events    []Event        // since the previous sweep, at most 256
-	Dropped   int64          // events beyond that, so far
+	Events    []Event        // since the previous sweep, at most 256; suspicions beyond that wait for the next
+	Dropped   int64          // other events beyond that, so far
 }
 
 // sweepState is what one sweep leaves for the next.
@@ -104,7 +104,7 @@ func (t *Tracer) finish(snap *Snapshot, now int64) {
 	t.sweep.last = now
 }
 
-// suspect reports a hold once for each of the tiers that are worth reporting.
+// suspect reports a hold once for each of the tiers that are worth reporting, and with the next sweep if there is no room.
 func (t *Tracer) suspect(h heldSlot, holder Holder, now int64) {
 	reported := &h.hold.suspect.reported
 	before := reported.Load()

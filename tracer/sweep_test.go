@@ -164,16 +164,35 @@ func TestARecoveryIsToldAfterItsSuspicionAndNeverWithout(t *testing.T) {
 	}
 }
 
-func TestEventsAreBoundedAndTheRestCounted(t *testing.T) {
+func TestEventsAreBoundedAndSuspicionsBeyondWaitForTheNextSweep(t *testing.T) {
 	tr := New(Options{LeakThreshold: 1})
-	pretend(tr, t.Context(), maxEvents+44)
+	pretend(tr, t.Context(), 2*maxEvents+44)
 	time.Sleep(time.Microsecond)
-	snap := tr.Sweep(func() int { return 1000 }, 0)
-	if len(snap.Events) != maxEvents || snap.Dropped != 44 || snap.Active != maxEvents+44 {
-		t.Errorf("%d events, %d dropped, %d active", len(snap.Events), snap.Dropped, snap.Active)
+	told := make(map[uint32]bool)
+	for i, want := range []int{maxEvents, maxEvents, 44, 0} {
+		snap := tr.Sweep(func() int { return 1000 }, 0)
+		if len(snap.Events) != want || snap.Dropped != 0 || snap.Active != 2*maxEvents+44 {
+			t.Errorf("sweep %d: %d events, want %d; %d dropped, %d active", i, len(snap.Events), want, snap.Dropped, snap.Active)
+		}
+		for _, e := range snap.Events {
+			told[e.Holder.PID] = true
+		}
+		if n := int(snap.Suspects[TierIdleHeld]); n != len(told) {
+			t.Errorf("sweep %d: %d suspected, %d told", i, n, len(told))
+		}
 	}
-	if snap = tr.Sweep(func() int { return 1000 }, 0); len(snap.Events) != 0 {
-		t.Errorf("%d events again", len(snap.Events))
+	if len(told) != 2*maxEvents+44 {
+		t.Errorf("%d were told", len(told))
+	}
+}
+
+func TestOtherEventsBeyondTheBoundAreCounted(t *testing.T) {
+	tr := New(Options{})
+	for range maxEvents + 44 {
+		tr.connectionLost(&slot{}, tr.now(), "57P01")
+	}
+	if snap := tr.Sweep(func() int { return 0 }, 0); len(snap.Events) != maxEvents || snap.Dropped != 44 {
+		t.Errorf("%d events, %d dropped", len(snap.Events), snap.Dropped)
 	}
 }
 
