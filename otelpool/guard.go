@@ -2,6 +2,7 @@ package otelpool
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"runtime/debug"
@@ -12,6 +13,9 @@ import (
 
 // What runs on goroutines of ours, or on the host's because pgx called us, must not end the host: neither our own mistakes
 // nor those of the log handlers, metrics libraries and hooks that we call. There is nobody above us to recover.
+
+// errPanicked is what became of work that a panic cut short.
+var errPanicked = errors.New("otelpool: a panic was caught, the log has it")
 
 // guarded runs f and reports whether it came to its end. The first panic is logged with its stack, further ones are not: a
 // mistake made once a tick would fill the log.

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -215,4 +216,32 @@ func TestAMonitorMayBeAskedAfterItsPoolWasClosed(t *testing.T) {
 func TestTheSameOptionsMayGoToConfigureAndInstrument(t *testing.T) {
 	pool := newPool(t, configured(t, quiet(otelpool.WithQuerySpans(), otelpool.WithTracerProvider(sdktrace.NewTracerProvider()))...))
 	instrument(t, pool, otelpool.WithQuerySpans())
+}
+
+// reusedContext is one of a framework that does not like to be asked after its request.
+type reusedContext struct {
+	context.Context
+	over *atomic.Bool
+}
+
+func (c reusedContext) Err() error {
+	if c.over.Load() {
+		panic("used after its request")
+	}
+	return c.Context.Err()
+}
+
+func TestAContextThatPanicsDoesNotEndTheProcessThatIsShutDown(t *testing.T) {
+	pool := newPool(t, configured(t, quiet()...))
+	monitor := instrument(t, pool)
+	var over atomic.Bool
+	held := acquire(t, reusedContext{t.Context(), &over}, pool)
+	over.Store(true)
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if err := monitor.Shutdown(ctx); !errors.Is(err, otelpool.ErrShutdown) {
+		t.Errorf("got %v", err)
+	}
+	over.Store(false)
+	held.Release()
 }

@@ -59,8 +59,6 @@ func registerMetrics(m *Monitor, conn *pgx.ConnConfig) (*metrics, error) {
 	return &metrics{registration}, nil
 }
 
-var errPanicked = errors.New("otelpool: panic while metrics were collected")
-
 // collect passes on the latest observation; there is none yet while Instrument is at work.
 func (m *Monitor) collect(to metric.Observer, observables []observable, common []attribute.KeyValue) {
 	seen := m.last.Load()

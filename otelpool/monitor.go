@@ -133,7 +133,7 @@ func (m *Monitor) run(ctx context.Context) {
 				m.tick.observe(now, max(0, late))
 			})
 			if gone {
-				go m.end() // which waits for this loop
+				go m.guarded("the Monitor was closed", func() { _ = m.end() }) // which waits for this loop
 				return
 			}
 		}
@@ -192,15 +192,20 @@ func (m *Monitor) Close() error {
 		return nil
 	}
 	m.closing.Do(func() {
+		defer live.release(m.pool, m.name)
 		m.stop()
 		<-m.stopped
-		m.prober.close()
-		if m.tracer != nil {
-			m.tracer.Flush()
-			m.tracer.SetRecorder(nil)
-		}
-		m.closeErr = m.metrics.unregister()
-		live.release(m.pool, m.name)
+		m.guarded("the probe was ended", m.prober.close)
+		m.guarded("the last durations were recorded", m.silence)
+		m.guarded("the callback was unregistered", func() { m.closeErr = m.metrics.unregister() })
 	})
 	return m.closeErr
+}
+
+// silence records what has ended, and nothing after.
+func (m *Monitor) silence() {
+	if m.tracer != nil {
+		m.tracer.Flush()
+		m.tracer.SetRecorder(nil)
+	}
 }

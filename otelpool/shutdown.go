@@ -52,7 +52,11 @@ func (m *Monitor) Shutdown(ctx context.Context) error {
 		return fmt.Errorf("otelpool: Shutdown: %w", ErrNilContext)
 	}
 	result := make(chan error, 1)
-	go func() { result <- m.shutdown(ctx) }()
+	go func() {
+		err := errPanicked
+		m.guarded("the pool was shut down", func() { err = m.shutdown(ctx) })
+		result <- err
+	}()
 	select {
 	case err := <-result:
 		return err
@@ -72,7 +76,7 @@ func (m *Monitor) shutdown(ctx context.Context) error {
 	drained := make(chan struct{})
 	go func() {
 		defer close(drained)
-		m.pool.Close()
+		m.guarded("the pool was closed", m.pool.Close)
 	}()
 	m.log.info(telemetry.EventShutdownStarted, "closing the pool", slog.Int("active", int(active)))
 	var blocked error
@@ -87,7 +91,13 @@ func (m *Monitor) shutdown(ctx context.Context) error {
 }
 
 func (m *Monitor) blocked(ctx context.Context) *ShutdownError {
-	return &ShutdownError{Holders: m.Holders(), Held: int(m.pool.Stat().AcquiredConns()), Cause: context.Cause(ctx), err: ctx.Err()}
+	return &ShutdownError{Holders: m.namedHolders(), Held: int(m.pool.Stat().AcquiredConns()), Cause: context.Cause(ctx), err: ctx.Err()}
+}
+
+// namedHolders is Holders, or nothing where naming them panics: it asks contexts of the application, whose methods are its own.
+func (m *Monitor) namedHolders() (held []tracer.Holder) {
+	m.guarded("holders were named", func() { held = m.Holders() })
+	return held
 }
 
 // beginDraining has the loop look at once: readiness must not wait for the next tick.
@@ -125,7 +135,7 @@ func (m *Monitor) closeWithin(ctx context.Context) error {
 	closed := make(chan struct{})
 	go func() {
 		defer close(closed)
-		err = m.end()
+		m.guarded("the Monitor was closed", func() { err = m.end() })
 	}()
 	select {
 	case <-closed:
@@ -152,7 +162,7 @@ func within(d time.Duration, done <-chan struct{}) bool {
 
 // heldBy is where the connections that are out were taken, as a log attribute.
 func (m *Monitor) heldBy() slog.Attr {
-	return slog.Any("holders", sentences(inWords(bySite(m.Holders()))))
+	return slog.Any("holders", sentences(inWords(bySite(m.namedHolders()))))
 }
 
 // progress is one line: "waiting for 3 connections, 12s left".
