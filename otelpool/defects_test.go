@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -251,4 +252,50 @@ func TestAPoolThatOnlyItsStatisticsTellOfIsSeenToLoseItsServer(t *testing.T) {
 		_ = pool.Ping(t.Context())
 		return names(monitor, healthcheck.CauseUnreachable) && monitor.Health().Status == healthcheck.Unhealthy
 	})
+}
+
+// endingHandler calls end for the first record of the loop.
+type endingHandler struct {
+	slog.Handler
+	once *sync.Once
+	end  func()
+}
+
+func (endingHandler) Enabled(context.Context, slog.Level) bool { return true }
+func (h endingHandler) Handle(_ context.Context, r slog.Record) error {
+	if r.Message == "pool is connected" {
+		h.once.Do(h.end)
+	}
+	return nil
+}
+func (h endingHandler) WithAttrs([]slog.Attr) slog.Handler { return h }
+
+func TestALogHandlerMayCloseItsMonitorAndShutItDown(t *testing.T) {
+	for name, end := range map[string]func(*otelpool.Monitor) error{
+		"Close":    (*otelpool.Monitor).Close,
+		"Shutdown": func(m *otelpool.Monitor) error { return m.Shutdown(context.Background()) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			var made atomic.Pointer[otelpool.Monitor]
+			ended := make(chan error, 1)
+			handler := endingHandler{slog.DiscardHandler, new(sync.Once), func() { ended <- end(made.Load()) }}
+			pool := newPool(t, configured(t, quiet()...))
+			monitor := instrument(t, pool, otelpool.WithLogger(slog.New(handler)))
+			made.Store(monitor)
+			if err := pool.Ping(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			select {
+			case err := <-ended:
+				if err != nil {
+					t.Error(err)
+				}
+			case <-time.After(patience):
+				t.Fatal("the loop waits for its handler, and the handler for the loop")
+			}
+			if err := monitor.Close(); err != nil { // it is over now
+				t.Error(err)
+			}
+		})
+	}
 }

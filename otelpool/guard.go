@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"reflect"
+	"runtime"
 	"runtime/debug"
 
 	"github.com/otelpool/pgx/internal/redact"
@@ -39,9 +41,35 @@ func (h guardedHandler) Enabled(ctx context.Context, level slog.Level) (enabled 
 }
 
 func (h guardedHandler) Handle(ctx context.Context, r slog.Record) error {
-	defer func() { _ = recover() }()
-	return h.Handler.Handle(ctx, r)
+	return handle(h.Handler, ctx, r)
 }
+
+// handle is a function of its own for inHandler to find it.
+//
+//go:noinline
+func handle(h slog.Handler, ctx context.Context, r slog.Record) error {
+	defer func() { _ = recover() }()
+	return h.Handle(ctx, r)
+}
+
+// inHandler reports whether the caller was called by a log handler to which we gave a record. What has to wait for our own
+// goroutines must not: it may be one of them. A mark in the context would not do, handlers are free to lose it.
+func inHandler() bool {
+	var pcs [64]uintptr
+	for skip := 2; ; skip += len(pcs) {
+		n := runtime.Callers(skip, pcs[:])
+		for _, pc := range pcs[:n] {
+			if f := runtime.FuncForPC(pc - 1); f != nil && f.Entry() == handleEntry {
+				return true
+			}
+		}
+		if n < len(pcs) {
+			return false
+		}
+	}
+}
+
+var handleEntry = reflect.ValueOf(handle).Pointer()
 
 func (h guardedHandler) WithAttrs(attrs []slog.Attr) (with slog.Handler) {
 	with = h

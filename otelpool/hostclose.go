@@ -45,7 +45,7 @@ func (m *Monitor) followClose(now time.Time) (gone bool) {
 
 // end closes the Monitor and has its last report say that the pool is gone.
 func (m *Monitor) end() error {
-	err := m.Close()
+	err := m.close()
 	m.ending.Do(m.terminate)
 	return err
 }

@@ -133,7 +133,7 @@ func (m *Monitor) run(ctx context.Context) {
 				m.tick.observe(now, max(0, late))
 			})
 			if gone {
-				go m.guarded("the Monitor was closed", func() { _ = m.end() }) // which waits for this loop
+				go m.end() // which waits for this loop
 				return
 			}
 		}
@@ -187,10 +187,19 @@ func (m *Monitor) Sites(n int) []tracer.SiteStat {
 // Close stops observing: the callback is unregistered, the loop and the probe end, and the name is free again. The pool
 // lives on. What had happened by then is recorded first. Closing twice is harmless. A pool that its application closes by
 // [pgxpool.Pool.Close] is followed to its end, with a warning that names who it waits for, and then the Monitor closes itself.
+// Called by the handler of [WithLogger], Close returns at once, without an error, and what it has to wait for ends after it.
 func (m *Monitor) Close() error {
-	if m.absent() {
+	switch {
+	case m.absent():
+		return nil
+	case inHandler(): // of a record that may be the loop's
+		go m.close()
 		return nil
 	}
+	return m.close()
+}
+
+func (m *Monitor) close() error {
 	m.closing.Do(func() {
 		defer live.release(m.pool, m.name)
 		m.stop()

@@ -43,7 +43,7 @@ func (e *ShutdownError) Unwrap() []error { return []error{ErrShutdown, e.Cause, 
 // Shutdown closes the pool: new acquires fail at once, readiness ends, and held connections are waited for with progress
 // in the log. It returns when the pool is drained, or when ctx is done, whichever comes first; then the error is a
 // *[ShutdownError] that names every holder. pgxpool's own Close, which has no way to give up, goes on in the background
-// until they release. The Monitor is closed in either case.
+// until they release. The Monitor is closed in either case, if a log handler calls then after its record.
 func (m *Monitor) Shutdown(ctx context.Context) error {
 	switch {
 	case m.absent():
@@ -51,10 +51,10 @@ func (m *Monitor) Shutdown(ctx context.Context) error {
 	case ctx == nil:
 		return fmt.Errorf("otelpool: Shutdown: %w", ErrNilContext)
 	}
-	result := make(chan error, 1)
+	result, inside := make(chan error, 1), inHandler()
 	go func() {
 		err := errPanicked
-		m.guarded("the pool was shut down", func() { err = m.shutdown(ctx) })
+		m.guarded("the pool was shut down", func() { err = m.shutdown(ctx, inside) })
 		result <- err
 	}()
 	select {
@@ -70,7 +70,8 @@ func (m *Monitor) Shutdown(ctx context.Context) error {
 	}
 }
 
-func (m *Monitor) shutdown(ctx context.Context) error {
+// shutdown does it. inside says that a log handler waits for it, whom nothing may be waited for in turn.
+func (m *Monitor) shutdown(ctx context.Context, inside bool) error {
 	m.beginDraining()
 	active, started := m.pool.Stat().AcquiredConns(), time.Now()
 	drained := make(chan struct{})
@@ -86,6 +87,10 @@ func (m *Monitor) shutdown(ctx context.Context) error {
 		blocked = m.blocked(ctx)
 		m.log.warn(telemetry.EventShutdownCompleted, "gave up waiting for held connections",
 			slog.Int("held", int(m.pool.Stat().AcquiredConns())), m.heldBy())
+	}
+	if inside {
+		go m.end()
+		return blocked
 	}
 	return errors.Join(blocked, m.closeWithin(ctx))
 }
@@ -135,7 +140,7 @@ func (m *Monitor) closeWithin(ctx context.Context) error {
 	closed := make(chan struct{})
 	go func() {
 		defer close(closed)
-		m.guarded("the Monitor was closed", func() { err = m.end() })
+		err = m.end()
 	}()
 	select {
 	case <-closed:
