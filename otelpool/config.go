@@ -37,6 +37,7 @@ const (
 // config is what the options add up to. The zero value is not valid: newConfig makes one.
 type config struct {
 	meterProvider  metric.MeterProvider
+	globalMeters   bool // meterProvider is the global one
 	tracerProvider trace.TracerProvider
 	logger         *slog.Logger
 	poolName       string // "" for one derived from the connection
@@ -79,7 +80,7 @@ func newConfig(base *config, opts []Option) (*config, error) {
 // withGlobals is c with the global providers and logger of this moment where none was chosen.
 func (c config) withGlobals() *config {
 	if c.meterProvider == nil {
-		c.meterProvider = otel.GetMeterProvider()
+		c.meterProvider, c.globalMeters = otel.GetMeterProvider(), true
 	}
 	if c.tracerProvider == nil {
 		c.tracerProvider = otel.GetTracerProvider()

@@ -42,10 +42,3 @@ func (m *Monitor) followClose(now time.Time) (gone bool) {
 	}
 	return false
 }
-
-// end closes the Monitor and has its last report say that the pool is gone.
-func (m *Monitor) end() error {
-	err := m.close()
-	m.ending.Do(m.terminate)
-	return err
-}

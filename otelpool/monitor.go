@@ -185,26 +185,33 @@ func (m *Monitor) Sites(n int) []tracer.SiteStat {
 }
 
 // Close stops observing: the callback is unregistered, the loop and the probe end, and the name is free again. The pool
-// lives on. What had happened by then is recorded first. Closing twice is harmless. A pool that its application closes by
-// [pgxpool.Pool.Close] is followed to its end, with a warning that names who it waits for, and then the Monitor closes itself.
-// Called by the handler of [WithLogger], Close returns at once, without an error, and what it has to wait for ends after it.
+// lives on. What had happened by then is recorded first, and exported if the MeterProvider can be told to (ForceFlush, as the
+// SDK's can), which is waited for 2 s at most: so close the Monitor before the provider is shut down. Closing twice is harmless.
+//
+// A pool that its application closes by [pgxpool.Pool.Close] is followed to its end, with a warning that names who it waits
+// for, and then the Monitor closes itself. Called by the handler of [WithLogger], Close returns at once, without an error, and
+// what it has to wait for ends after it.
 func (m *Monitor) Close() error {
 	switch {
 	case m.absent():
 		return nil
 	case inHandler(): // of a record that may be the loop's
-		go m.close()
+		go m.close(func() {})
 		return nil
 	}
-	return m.close()
+	return m.close(func() {})
 }
 
-func (m *Monitor) close() error {
+// close does it, once. conclude may change the last observation before it is exported.
+func (m *Monitor) close(conclude func()) error {
 	m.closing.Do(func() {
 		defer live.release(m.pool, m.name)
 		m.stop()
 		<-m.stopped
+		m.guarded("looking at the pool", func() { m.tick.observe(time.Now(), 0) })
 		m.guarded("the probe was ended", m.prober.close)
+		conclude()
+		m.flush()
 		m.guarded("the last durations were recorded", m.silence)
 		m.guarded("the callback was unregistered", func() { m.closeErr = m.metrics.unregister() })
 	})

@@ -43,7 +43,8 @@ func (e *ShutdownError) Unwrap() []error { return []error{ErrShutdown, e.Cause, 
 // Shutdown closes the pool: new acquires fail at once, readiness ends, and held connections are waited for with progress
 // in the log. It returns when the pool is drained, or when ctx is done, whichever comes first; then the error is a
 // *[ShutdownError] that names every holder. pgxpool's own Close, which has no way to give up, goes on in the background
-// until they release. The Monitor is closed in either case, if a log handler calls then after its record.
+// until they release. The Monitor is closed in either case, as by [Monitor.Close], with terminated as the last state that is
+// exported; if a log handler calls, after its record.
 func (m *Monitor) Shutdown(ctx context.Context) error {
 	switch {
 	case m.absent():
@@ -134,7 +135,8 @@ func (m *Monitor) await(ctx context.Context, drained <-chan struct{}) bool {
 	}
 }
 
-// closeWithin closes the Monitor, but does not wait longer than ctx and a moment for the probe to hang up.
+// closeWithin closes the Monitor, but does not wait longer than ctx and a moment for the probe to hang up and
+// for the metrics to be exported.
 func (m *Monitor) closeWithin(ctx context.Context) error {
 	var err error
 	closed := make(chan struct{})
