@@ -98,12 +98,38 @@ func TestNoArgumentOfAHooksQueryLeavesThroughItsError(t *testing.T) {
 		t.Fatalf("the application's own error was changed: %v", err)
 	}
 	eventually(t, "the failure is reported", func() bool { return len(monitor.Health().Findings) > 0 })
-	recorder := httptest.NewRecorder()
-	monitor.Handler().ServeHTTP(recorder, httptest.NewRequest(http.MethodGet, "/health/database", nil))
-	text := recorder.Body.String() + log.String() + monitor.Stats().LastError
+	text := showHealth(monitor) + log.String() + monitor.Stats().LastError
 	if strings.Contains(text, secret) || !strings.Contains(text, "22P02") {
 		t.Errorf("the argument, or no SQLSTATE, is in: %s", text)
 	}
+}
+
+func TestNoArgumentThatPgxCannotEncodeLeavesThroughItsError(t *testing.T) {
+	var log journal
+	cfg := pgtest.Config(t)
+	cfg.PrepareConn = func(ctx context.Context, c *pgx.Conn) (bool, error) {
+		_, err := c.Exec(ctx, "SELECT $1::int2", 987654321)
+		return true, err
+	}
+	if err := otelpool.Configure(cfg, quiet(otelpool.WithLogger(log.logger(slog.LevelDebug)))...); err != nil {
+		t.Fatal(err)
+	}
+	pool := newPool(t, cfg)
+	monitor := instrument(t, pool)
+	if err := pool.Ping(t.Context()); err == nil || !strings.Contains(err.Error(), "987654321") {
+		t.Fatalf("the application's own error was changed: %v", err)
+	}
+	eventually(t, "the failure is reported", func() bool { return strings.Contains(showHealth(monitor), "failed to encode args[0]: ***") })
+	if text := showHealth(monitor) + log.String() + monitor.Stats().LastError; strings.Contains(text, "987654321") {
+		t.Errorf("the argument is in: %s", text)
+	}
+}
+
+// showHealth is the page of the last judgement.
+func showHealth(monitor *otelpool.Monitor) string {
+	recorder := httptest.NewRecorder()
+	monitor.Handler().ServeHTTP(recorder, httptest.NewRequest(http.MethodGet, "/health/database", nil))
+	return recorder.Body.String()
 }
 
 func TestSpansCarryTheTextOfStatementsOnlyIfThatIsAskedFor(t *testing.T) {

@@ -1,4 +1,4 @@
-// Package redact takes secrets out of text before it leaves through a log, a page or a probe.
+// Package redact takes secrets, and what pgx quotes of a query's arguments and results, out of text before it leaves through a log, a page or a probe.
 package redact
 
 import (
@@ -17,7 +17,7 @@ const (
 	mask     = "***"
 )
 
-// secret is one way in which text can carry a password. Where it is unclear how far the password goes, the match goes
+// secret is one way in which text can carry a password, or data. Where it is unclear how far the password goes, the match goes
 // further: text that is lost can be looked up elsewhere, a password that got out cannot be called back.
 type secret struct {
 	pattern     *regexp.Regexp
@@ -37,6 +37,8 @@ var secrets = []secret{
 	{regexp.MustCompile(`(?i)(authorization\\*["']?\s*[=:]\s*)[^\r\n]*`), "${1}" + mask},
 	{regexp.MustCompile(`(?i)(bearer\s+)\S+`), "${1}" + mask},
 	{regexp.MustCompile(`(?is)` + key + value), "${1}" + mask},
+	// What pgx cannot encode or scan it quotes, and what it quotes may end anywhere.
+	{regexp.MustCompile(`(?s)(failed to encode args\[\d+\]|(?:failed|unable) to encode|can't scan into dest\[\d+\]).*`), "${1}: " + mask},
 }
 
 // Text returns s without what looks like a secret, as valid UTF-8 of at most 512 bytes. What it returns it would return

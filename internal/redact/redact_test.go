@@ -3,6 +3,7 @@ package redact
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/url"
 	"strings"
 	"testing"
@@ -10,6 +11,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgtype"
 	"go.uber.org/goleak"
 )
 
@@ -80,6 +83,38 @@ func TestPgxsOwnErrorsKeepNoPassword(t *testing.T) {
 	}
 }
 
+func TestPgxsOwnErrorsKeepNoArgumentAndNoResult(t *testing.T) {
+	encode := func(oid uint32, arg any) error {
+		var b pgx.ExtendedQueryBuilder
+		return b.Build(pgtype.NewMap(), &pgconn.StatementDescription{ParamOIDs: []uint32{oid}}, []any{arg})
+	}
+	scan := func(oid uint32, value string, dest any) error {
+		fields := []pgconn.FieldDescription{{Name: "card", DataTypeOID: oid, Format: pgx.TextFormatCode}}
+		return pgx.ScanRow(pgtype.NewMap(), fields, [][]byte{[]byte(value)}, dest)
+	}
+	const rest = `987654321`
+	var n int16
+	var when time.Time
+	for name, err := range map[string]error{
+		"number too large":     encode(pgtype.Int2OID, 987654321),
+		"texts for a number":   encode(pgtype.Int4OID, []string{"card: 987654321"}),
+		"in a structure":       encode(pgtype.PointOID, struct{ Card string }{"987654321"}),
+		"in an array":          encode(pgtype.Int4ArrayOID, []any{1, map[string]int{"card": 987654321}}),
+		"in a range":           encode(pgtype.Int4rangeOID, pgtype.Range[any]{Lower: "987654321", LowerType: pgtype.Inclusive, UpperType: pgtype.Unbounded, Valid: true}),
+		"result too large":     scan(pgtype.Int8OID, "987654321", &n),
+		"result is no number":  scan(pgtype.Int8OID, "987654321x", &n),
+		"result is no date":    scan(pgtype.TimestamptzOID, "987654321", &when),
+		"as a hook returns it": fmt.Errorf("tenant: %w", encode(pgtype.Int2OID, 987654321)),
+	} {
+		if err == nil || !strings.Contains(err.Error(), rest) {
+			t.Errorf("%s: pgx does not quote it: %v", name, err)
+		}
+		if text := Error(err); strings.Contains(text, rest) || !strings.Contains(text, "[0]: ***") {
+			t.Errorf("%s: %q", name, text)
+		}
+	}
+}
+
 type silent struct{}
 
 func (*silent) Error() string { panic("no text") }
@@ -130,6 +165,7 @@ func FuzzText(f *testing.F) {
 		"", "postgres://a:b@c", "password=x", "password='", `password="\`, "password='\\", "://:@@", "bearer ", "password=password=x",
 		strings.Repeat("é", 300), strings.Repeat("password=x ", 60), strings.Repeat("x", 507) + " pwd=secret",
 		strings.Repeat("x", 500) + "://a:b@c@d", strings.Repeat("x", 498) + " token: a",
+		"failed to encode args[0]: unable to encode 1 into", strings.Repeat("x", 497) + "unable to encode",
 	} {
 		f.Add(seed)
 	}
