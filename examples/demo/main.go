@@ -16,13 +16,13 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net/url"
 	"os"
 	"os/signal"
 	"strings"
 	"syscall"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"go.opentelemetry.io/otel"
 
 	"github.com/otelpool/pgx/examples/internal/otlp"
@@ -94,7 +94,7 @@ func run(ctx context.Context, out io.Writer, once bool) (err error) {
 	if err != nil {
 		return err
 	}
-	screen.say("database   %s", target(dsn))
+	screen.say("database   %s", target(pool.Config().ConnConfig))
 	if sdk.Endpoint != "" {
 		screen.say("telemetry  metrics, traces and logs over OTLP gRPC to %s", sdk.Endpoint)
 	} else {
@@ -151,11 +151,5 @@ func notIfDone(ctx context.Context, err error) error {
 	return err
 }
 
-// target is a connection string without its password.
-func target(dsn string) string {
-	u, err := url.Parse(dsn)
-	if err != nil || u.Host == "" {
-		return "as DATABASE_URL says"
-	}
-	return u.Redacted()
-}
+// target is where a configuration leads. A connection string cannot be shown: it has many places for a password.
+func target(conn *pgx.ConnConfig) string { return fmt.Sprintf("%s at %s", conn.Database, conn.Host) }
