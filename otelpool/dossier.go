@@ -35,7 +35,7 @@ type siteHolders struct {
 const maxDossierSites = 10
 
 // tellExhaustion writes the dossier once an episode: when the pool is full and somebody waits, or a wait has timed out.
-// The episode ends when the pool has a connection to spare and nobody waits.
+// The episode ends when the pool has a connection to spare, nobody waits and no wait has timed out since the tick before.
 func (l *eventLog) tellExhaustion(before, o *observation, m *Monitor) {
 	if !o.full || before == nil {
 		return
@@ -46,7 +46,7 @@ func (l *eventLog) tellExhaustion(before, o *observation, m *Monitor) {
 	waiting := len(o.snap.Waiters) > 0 && o.snap.Waiters[0].Age >= m.config.healthInterval/2
 	switch {
 	case l.told.exhausted:
-		l.told.exhausted = full || waiting
+		l.told.exhausted = full || waiting || timeouts > 0
 	case full && waiting || timeouts > 0:
 		l.told.exhausted = true
 		newDossier(o, timeouts).log(l)
