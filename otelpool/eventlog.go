@@ -45,9 +45,9 @@ func (l *eventLog) warn(event, message string, attrs ...slog.Attr) {
 func (l *eventLog) eachEvent() bool { return l.logger.Enabled(context.Background(), slog.LevelDebug) }
 
 // acquired tells, at debug level, of one acquire that ended. What is replayed was not logged when it happened, and now it is too
-// late.
+// late. What a log handler itself takes from the pool is not told: it would tell of that in turn, and so on for ever.
 func (l *eventLog) acquired(ctx context.Context, wait time.Duration, errorType string, replayed bool) {
-	if replayed || !l.logger.Enabled(ctx, slog.LevelDebug) {
+	if replayed || !l.logger.Enabled(ctx, slog.LevelDebug) || inHandler() {
 		return
 	}
 	attrs := append(spanAttrs(trace.SpanContextFromContext(ctx)), seconds("wait", wait))
@@ -61,7 +61,7 @@ func (l *eventLog) acquired(ctx context.Context, wait time.Duration, errorType s
 
 // released tells, at debug level, of one hold that ended.
 func (l *eventLog) released(ctx context.Context, use time.Duration, replayed bool) {
-	if replayed || !l.logger.Enabled(ctx, slog.LevelDebug) {
+	if replayed || !l.logger.Enabled(ctx, slog.LevelDebug) || inHandler() {
 		return
 	}
 	l.emit(ctx, slog.LevelDebug, telemetry.EventReleased, "connection released",

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -407,5 +408,41 @@ func TestALogHandlerThatPanicsHurtsNobody(t *testing.T) {
 	eventually(t, "the loop goes on", func() bool { return monitor.Health().At.After(since.Add(100 * time.Millisecond)) })
 	if s := monitor.Stats(); s.TotalAcquisitions != 11 {
 		t.Errorf("stats: %+v", s)
+	}
+}
+
+// poolHandler keeps its records in the very pool that they tell of.
+type poolHandler struct {
+	slog.Handler
+	pool  **pgxpool.Pool
+	calls *atomic.Int64
+}
+
+func (poolHandler) Enabled(context.Context, slog.Level) bool { return true }
+func (h poolHandler) Handle(context.Context, slog.Record) error {
+	if h.calls.Add(1) > 100 {
+		return nil
+	}
+	_, err := (*h.pool).Exec(context.Background(), "SELECT 1")
+	return err
+}
+func (h poolHandler) WithAttrs([]slog.Attr) slog.Handler { return h }
+
+func TestALogHandlerThatUsesThePoolIsToldNothingOfItself(t *testing.T) {
+	var pool *pgxpool.Pool
+	var calls atomic.Int64
+	cfg := configured(t, quiet()...)
+	cfg.MaxConns = 4
+	pool = newPool(t, cfg)
+	monitor := instrument(t, pool, otelpool.WithLogger(slog.New(poolHandler{slog.DiscardHandler, &pool, &calls})),
+		otelpool.WithHealthInterval(time.Minute))
+	if err := pool.Ping(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if n := calls.Load(); n != 2 {
+		t.Errorf("the handler was called %d times for an acquire and a release", n)
+	}
+	if n := monitor.Stats().TotalAcquisitions; n != 3 {
+		t.Errorf("%d acquires were counted, want that of the application and two of its handler", n)
 	}
 }

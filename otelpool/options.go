@@ -43,6 +43,9 @@ func WithTracerProvider(p trace.TracerProvider) Option {
 
 // WithLogger sets where log records go. The default is [slog.Default] at the time of the call. A handler that filters
 // silences events by level: see docs/metrics.md for the catalogue.
+//
+// A handler that uses the pool itself is told nothing of the connections it takes on the goroutine that called it. At DEBUG it
+// is called by whoever acquires, with the connection in hand: so it needs one more, and blocks where there is none.
 func WithLogger(l *slog.Logger) Option {
 	return func(c *config) {
 		if l == nil || l.Handler() == nil {
