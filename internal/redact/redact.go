@@ -26,14 +26,18 @@ type secret struct {
 
 // key is what stands before a secret: a name that ends in one of these words, perhaps quoted, and = or :, either of which
 // may be percent-encoded.
-const key = `((?:pass(?:word|wd|phrase|file|code)?|pwd|secret|token|api[_-]?key|access[_-]?key|credentials?|signature)\\*["']?\s*(?:[=:]|%3[ad])\s*)`
+const key = `((?:pass(?:word|wd|phrase|file|code)?|pwd|\bpw|secret|token|api[_-]?key|access[_-]?key|credentials?|signature)\\*["']?\s*(?:[=:]|%3[ad])\s*)`
 
 // value is quoted, with or without a closing quote, or ends where white space begins that is not escaped.
-const value = `(?:'(?:[^'\\]|\\.)*(?:'|\\?$)|\\+'.*?(?:\\+'|$)|"(?:[^"\\]|\\.)*(?:"|\\?$)|\\+".*?(?:\\+"|$))?(?:\\.|\S)*`
+const value = `(?:'(?:[^'\\]|\\.|'')*(?:'|\\?$)|\\+'.*?(?:\\+'|$)|"(?:[^"\\]|\\.)*(?:"|\\?$)|\\+".*?(?:\\+"|$))?(?:\\.|\S)*`
 
 var secrets = []secret{
-	// The user information of a URL, up to the last @ of the word: a password may have one that nobody encoded.
+	// The user information of a URL, up to the last @ of the word: a password may have one that nobody encoded. One of
+	// PostgreSQL's may have a space or a line too, for pgx quotes what it cannot parse.
+	{regexp.MustCompile(`(?is)(postgres(?:ql)?://[^:/?#\s@]*:).*@`), "${1}" + mask + "@"},
 	{regexp.MustCompile(`(://[^:/?#\s@]*:)\S*@`), "${1}" + mask + "@"},
+	// To a database the user alone is no secret, to the web it is a token.
+	{regexp.MustCompile(`(?i)(https?://)[^:/?#\s@]+@`), "${1}" + mask + "@"},
 	{regexp.MustCompile(`(?i)(authorization\\*["']?\s*[=:]\s*)[^\r\n]*`), "${1}" + mask},
 	{regexp.MustCompile(`(?i)(bearer\s+)\S+`), "${1}" + mask},
 	{regexp.MustCompile(`(?is)` + key + value), "${1}" + mask},

@@ -51,6 +51,14 @@ func TestSecretsAreMasked(t *testing.T) {
 		{"bearer alone", "got 403 with bearer abc.def.ghi", "got 403 with bearer ***"},
 		{"token", "token=abc", "token=***"},
 		{"signed URL", "db:5432/?Action=connect&X-Amz-Signature=abcdef", "db:5432/?Action=connect&X-Amz-Signature=***"},
+		{"URL with a space in the password", "postgres://u:pa hunter2@host/db", "postgres://u:***@host/db"},
+		{"URL with spaces and an @ in the password", "postgres://u:1 hun@ter 2@host/db is bad", "postgres://u:***@host/db is bad"},
+		{"URL with a line in the password", "postgres://u:hun\nter2@host/db", "postgres://u:***@host/db"},
+		{"URL with a port, and an address", "see http://db:5432/ or ask ops@example.com", "see http://db:5432/ or ask ops@example.com"},
+		{"URL with a port only, and an address", "dial http://db:5432 failed, ask ops@example.com", "dial http://db:5432 failed, ask ops@example.com"},
+		{"URL with a token for a user", "https://hunter2@example.com/x", "https://***@example.com/x"},
+		{"pw", "host=db pw=hunter2", "host=db pw=***"},
+		{"quoted, with a quote doubled", "password = 'a''b hunter2' dbname=app", "password = *** dbname=app"},
 		{"not UTF-8", "bad \xff\xfe text", "bad \uFFFD text"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -165,7 +173,7 @@ func FuzzText(f *testing.F) {
 		"", "postgres://a:b@c", "password=x", "password='", `password="\`, "password='\\", "://:@@", "bearer ", "password=password=x",
 		strings.Repeat("é", 300), strings.Repeat("password=x ", 60), strings.Repeat("x", 507) + " pwd=secret",
 		strings.Repeat("x", 500) + "://a:b@c@d", strings.Repeat("x", 498) + " token: a",
-		"failed to encode args[0]: unable to encode 1 into", strings.Repeat("x", 497) + "unable to encode",
+		"postgres://a:1 b@c", "http://a@b", "pw=''x", "failed to encode args[0]: unable to encode 1 into", strings.Repeat("x", 497) + "unable to encode",
 	} {
 		f.Add(seed)
 	}
