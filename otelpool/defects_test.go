@@ -228,13 +228,23 @@ func TestAConfigurationWithoutRuntimeParametersIsObserved(t *testing.T) {
 }
 
 func TestTheRestOfAPasswordIsNoName(t *testing.T) {
-	for dsn, want := range map[string]string{
-		"postgres://app:123/cretpart@h/db": "app",
-		"postgres://u@derived.example/%20": "derived.example",
+	for _, dsn := range []string{
+		"postgres://app:123/cretpart@h/db",
+		"postgres://app:123/cretpart%40h/db",
+		"postgres://app:12/cretpart",
+		"postgres://app:s@cretpart/x@h:5432/db",
+		"postgres://app:s@cretpart:5432/x@h:5432/db",
 	} {
-		if got := otelpool.DerivedName(&parse(t, dsn).ConnConfig.Config); got != want {
-			t.Errorf("%s: got %q, want %q", dsn, got, want)
+		conn := parse(t, dsn).ConnConfig
+		if got := otelpool.DerivedName(&conn.Config); got != "postgresql" {
+			t.Errorf("%s: the pool is named %q", dsn, got)
 		}
+		if got := otelpool.CommonAttributes("p", conn); len(got) != 2 {
+			t.Errorf("%s: got %v", dsn, got)
+		}
+	}
+	if got := otelpool.DerivedName(&parse(t, "postgres://u@derived.example/%20").ConnConfig.Config); got != "derived.example" {
+		t.Errorf("got %q", got)
 	}
 }
 

@@ -86,12 +86,14 @@ func (m *metrics) unregister() error {
 // commonAttributes are on every asynchronous series: the pool, and the configured target it leads to.
 func commonAttributes(name string, conn *pgx.ConnConfig) []attribute.KeyValue {
 	attrs := []attribute.KeyValue{semconv.DBClientConnectionPoolName(name), semconv.DBSystemNamePostgreSQL}
-	if database := plausible(conn.Database); database != "" {
+	if database := plausible(&conn.Config, conn.Database); database != "" {
 		attrs = append(attrs, semconv.DBNamespace(database))
 	}
-	if servers := text(targets(conn)); servers != "" {
-		attrs = append(attrs, semconv.ServerAddress(servers))
+	servers := plausible(&conn.Config, targets(conn))
+	if servers == "" {
+		return attrs
 	}
+	attrs = append(attrs, semconv.ServerAddress(servers))
 	if conn.Port != 0 && conn.Port != 5432 {
 		attrs = append(attrs, semconv.ServerPort(int(conn.Port)))
 	}

@@ -50,14 +50,15 @@ func (r *registry) release(pool *pgxpool.Pool, name string) {
 
 // derivedName is the first non-empty of database, server and "postgresql".
 func derivedName(c *pgconn.Config) string {
-	name := cmp.Or(plausible(c.Database), plausible(c.Host), "postgresql")
+	name := cmp.Or(plausible(c, c.Database), plausible(c, c.Host), "postgresql")
 	return text(name[:min(len(name), maxPoolName)])
 }
 
-// plausible is text, or nothing where that looks like the rest of a password: of a URL in which nobody encoded the / of one,
-// what follows that / is parsed as the database.
-func plausible(s string) string {
-	if s = text(s); strings.TrimSpace(s) == "" || strings.Contains(s, "@") {
+// plausible is the text of s, a part of c, or nothing where c looks like a URL in which nobody encoded the / or @ of a
+// password: what follows the one is parsed as the database, what follows the other as the server, and digits before a / as a
+// port that no PostgreSQL has.
+func plausible(c *pgconn.Config, s string) string {
+	if s = text(s); strings.TrimSpace(s) == "" || strings.ContainsAny(c.Database, "@/") || strings.Contains(c.Host, "@") || 0 < c.Port && c.Port < 1024 {
 		return ""
 	}
 	return s
