@@ -17,7 +17,8 @@
 //
 // One way: pgxpool → hook (package tracer) → sample, once a tick → judge (package healthcheck) → report → outlets. The
 // outlets, which are the metric callback, the log, HTTP and the methods of [Monitor], read the last report. None measures
-// anything and none acquires a connection, so that asking costs nothing and can be done while everything burns.
+// anything and none acquires a connection, so that asking costs nothing and can be done while everything burns. The metric
+// callback reads the hook's counters too, as of now, so that they agree with the histograms of the same collection.
 //
 // # Metrics
 //

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 
 	"github.com/jackc/pgx/v5"
 	"go.opentelemetry.io/otel/attribute"
@@ -11,9 +12,15 @@ import (
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 )
 
-// metrics is everything asynchronous: one callback over a table of instruments, fed by the latest observation.
+// metrics is everything asynchronous: one callback over a table of instruments, fed by the latest observation and the hook's
+// counters.
 type metrics struct {
 	registration metric.Registration
+	observables  []observable
+	common       []attribute.KeyValue
+
+	mu     sync.Mutex // guards rising: each reader has a goroutine of its own
+	rising rising
 }
 
 // observable is one instrument of the table, created.
@@ -24,11 +31,12 @@ type observable struct {
 }
 
 // registerMetrics creates every asynchronous instrument and registers the one callback that feeds them. The callback
-// flushes the hook first, so that what has ended is in the histograms of the same collection; apart from that it only
-// reads. It runs once for each reader and collection, so nothing in it may be a difference.
+// flushes the hook first and reads its counters then, so that what has ended is in the histograms and the counters of the same
+// collection; apart from that it only reads the latest observation. It runs once for each reader and collection, so nothing in
+// it may be a difference.
 func registerMetrics(m *Monitor, conn *pgx.ConnConfig) (*metrics, error) {
 	meter := newMeter(m.config.meterProvider)
-	var observables []observable
+	out := &metrics{common: commonAttributes(m.name, conn)}
 	var handles []metric.Observable
 	var errs []error
 	for i := range instruments {
@@ -40,15 +48,15 @@ func registerMetrics(m *Monitor, conn *pgx.ConnConfig) (*metrics, error) {
 			errs = append(errs, err)
 			continue
 		}
-		observables = append(observables, o)
+		out.observables = append(out.observables, o)
 		handles = append(handles, o.handle())
 	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, fmt.Errorf("otelpool: create instruments: %w", err)
 	}
-	common := commonAttributes(m.name, conn)
-	registration, err := meter.RegisterCallback(func(_ context.Context, to metric.Observer) error {
-		if !m.guarded("metrics were collected", func() { m.collect(to, observables, common) }) {
+	var err error
+	out.registration, err = meter.RegisterCallback(func(_ context.Context, to metric.Observer) error {
+		if !m.guarded("metrics were collected", func() { out.collect(m, to) }) {
 			return errPanicked
 		}
 		return nil
@@ -56,28 +64,34 @@ func registerMetrics(m *Monitor, conn *pgx.ConnConfig) (*metrics, error) {
 	if err != nil {
 		return nil, fmt.Errorf("otelpool: register callback: %w", err)
 	}
-	return &metrics{registration}, nil
+	return out, nil
 }
 
-// collect passes on the latest observation; there is none yet while Instrument is at work.
-func (m *Monitor) collect(to metric.Observer, observables []observable, common []attribute.KeyValue) {
-	seen := m.last.Load()
-	if seen == nil {
+// collect passes on the latest observation, with the hook's counters as of now; there is none yet while Instrument is at work.
+func (x *metrics) collect(m *Monitor, to metric.Observer) {
+	last := m.last.Load()
+	if last == nil {
 		return
 	}
+	seen := *last
 	if m.tracer != nil {
 		m.tracer.Flush()
+		x.mu.Lock()
+		seen.snap.Counters = m.tracer.Counters()
+		x.rising = x.rising.next(&seen.snap.Counters)
+		seen.rising = x.rising
+		x.mu.Unlock()
 	}
-	for _, o := range observables {
-		o.feed(to, seen, common)
+	for _, o := range x.observables {
+		o.feed(to, &seen, x.common)
 	}
 }
 
-func (m *metrics) unregister() error {
-	if m.registration == nil {
+func (x *metrics) unregister() error {
+	if x.registration == nil {
 		return nil // what a provider returned
 	}
-	if err := m.registration.Unregister(); err != nil {
+	if err := x.registration.Unregister(); err != nil {
 		return fmt.Errorf("otelpool: unregister callback: %w", err)
 	}
 	return nil

@@ -68,11 +68,15 @@ func measureWith(t *testing.T, provider *sdkmetric.MeterProvider, readers []*sdk
 	return m
 }
 
-// settled waits until the loop has seen that n connections were released and none is suspected, held or waited for.
+// settled waits until n connections were released and none is waited for, and the loop has looked since and suspects none.
 func (m *measured) settled(t *testing.T, releases float64) collection {
 	t.Helper()
 	var c collection
+	since := time.Now()
 	eventually(t, fmt.Sprintf("%v releases are seen", releases), func() bool {
+		if !m.monitor.Health().At.After(since) {
+			return false
+		}
 		c = collect(t, m.readers[0])
 		name := []string{"db.client.connection.pool.name", m.monitor.Name()}
 		return sum(t, c, "otelpool.releases", name...) == releases && sum(t, c, "otelpool.leaks.active", name...) == 0 &&
@@ -393,6 +397,27 @@ func TestEveryReaderAndEveryCollectionSeesTheSame(t *testing.T) {
 			if !metricdatatest.AssertEqual(t, metric, other[name], options...) {
 				t.Errorf("%s differs", what)
 			}
+		}
+	}
+}
+
+func TestACollectionBetweenTicksHasTheSameInCountersAndHistograms(t *testing.T) {
+	m := measure(t, []*sdkmetric.ManualReader{sdkmetric.NewManualReader()}, "between", otelpool.WithHealthInterval(time.Minute))
+	for n := 1; n <= 3; n++ {
+		acquire(t, t.Context(), m.Pool).Release()
+		c := collect(t, m.readers[0])
+		for histogram, counter := range map[string]string{
+			"db.client.connection.wait_time":   "otelpool.acquires",
+			"db.client.connection.use_time":    "otelpool.releases",
+			"db.client.connection.create_time": "otelpool.connections.opened",
+		} {
+			points := c[histogram].Data.(metricdata.Histogram[float64]).DataPoints
+			if counted := sum(t, c, counter); float64(points[0].Count) != counted {
+				t.Errorf("after %d acquires %s has %d, %s says %v", n, histogram, points[0].Count, counter, counted)
+			}
+		}
+		if counted := sum(t, c, "otelpool.acquires"); counted != float64(n) {
+			t.Errorf("%v of %d acquires are counted", counted, n)
 		}
 	}
 }
