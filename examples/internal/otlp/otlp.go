@@ -28,16 +28,15 @@ type SDK struct {
 	stop     []func(context.Context) error
 }
 
-// Setup installs global providers for a service of the given name. Metrics are exported every 5 s, unless
-// OTEL_METRIC_EXPORT_INTERVAL says otherwise. What cannot be delivered is warned of on slog's default logger, once a minute.
-// Without an endpoint it installs nothing.
+// Setup installs global providers for a service of the given name, unless OTEL_SERVICE_NAME gives another. Metrics are
+// exported every 5 s, unless OTEL_METRIC_EXPORT_INTERVAL says otherwise. What cannot be delivered is warned of on slog's
+// default logger, once a minute. Without an endpoint it installs nothing.
 func Setup(ctx context.Context, service string) (*SDK, error) {
 	endpoint := os.Getenv("OTEL_EXPORTER_OTLP_ENDPOINT")
 	if endpoint == "" {
 		return &SDK{}, nil
 	}
-	res, err := resource.New(ctx, resource.WithFromEnv(), resource.WithTelemetrySDK(), resource.WithHost(),
-		resource.WithAttributes(semconv.ServiceName(service)))
+	res, err := describe(ctx, service)
 	if err != nil {
 		return nil, err
 	}
@@ -58,6 +57,13 @@ func Setup(ctx context.Context, service string) (*SDK, error) {
 		Logger:   otelslog.NewLogger("github.com/otelpool/pgx/examples", otelslog.WithLoggerProvider(lp)),
 		stop:     []func(context.Context) error{mp.Shutdown, tp.Shutdown, lp.Shutdown},
 	}, nil
+}
+
+// describe names the service and this instance of it, without which replicas would write to the same series. The environment
+// has the last word.
+func describe(ctx context.Context, service string) (*resource.Resource, error) {
+	return resource.New(ctx, resource.WithService(), resource.WithAttributes(semconv.ServiceName(service)),
+		resource.WithTelemetrySDK(), resource.WithHost(), resource.WithFromEnv())
 }
 
 func reader(exporter sdkmetric.Exporter) sdkmetric.Reader {
