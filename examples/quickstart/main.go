@@ -17,6 +17,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"go.opentelemetry.io/otel/exporters/otlp/otlpmetric/otlpmetricgrpc"
 	"go.opentelemetry.io/otel/sdk/metric"
+	"go.opentelemetry.io/otel/sdk/resource"
 
 	"github.com/otelpool/pgx/otelpool"
 )
@@ -27,23 +28,21 @@ func main() {
 	}
 }
 
-func run(ctx context.Context) error {
-	exporter, err := otlpmetricgrpc.New(ctx) // goes where OTEL_EXPORTER_OTLP_ENDPOINT says
-	if err != nil {
-		return err
-	}
-	provider := metric.NewMeterProvider(metric.WithReader(metric.NewPeriodicReader(exporter)))
-	defer func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
-		defer cancel()
-		if err := provider.Shutdown(ctx); err != nil {
-			log.Print("metrics were not delivered: ", err)
-		}
-	}()
-
+func run(ctx context.Context) (err error) {
 	if os.Getenv("DATABASE_URL") == "" {
 		return errors.New("set DATABASE_URL=postgres://user:pass@localhost/db")
 	}
+	provider, err := meterProvider(ctx)
+	if err != nil {
+		return err
+	}
+	// Deferred calls run last first: the monitor has the provider export what it saw last, so the provider is shut down after it.
+	defer within(2*time.Second, func(ctx context.Context) {
+		if err := provider.Shutdown(ctx); err != nil {
+			log.Print("metrics were not delivered: ", err)
+		}
+	})
+
 	cfg, err := pgxpool.ParseConfig(os.Getenv("DATABASE_URL"))
 	if err != nil {
 		return err
@@ -57,8 +56,11 @@ func run(ctx context.Context) error {
 	}
 	monitor, err := otelpool.Instrument(pool) // 2: once it does
 	if err != nil {
+		pool.Close()
 		return err
 	}
+	// Drains and closes the pool; on expiry the error names whoever still holds a connection.
+	defer within(10*time.Second, func(ctx context.Context) { err = errors.Join(err, monitor.Shutdown(ctx)) })
 
 	var now time.Time
 	if err := pool.QueryRow(ctx, "SELECT now()").Scan(&now); err != nil {
@@ -66,7 +68,29 @@ func run(ctx context.Context) error {
 	}
 	stats := monitor.Stats()
 	fmt.Printf("%s: %d acquired, longest wait %.1f ms\n", monitor.Name(), stats.TotalAcquisitions, stats.PeakWaitTimeMS)
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	return nil
+}
+
+// meterProvider exports every 15 s, unless OTEL_METRIC_EXPORT_INTERVAL says otherwise, to where OTEL_EXPORTER_OTLP_ENDPOINT
+// says. Its resource has an instance ID: replicas without one would write to the same series.
+func meterProvider(ctx context.Context) (*metric.MeterProvider, error) {
+	exporter, err := otlpmetricgrpc.New(ctx)
+	if err != nil {
+		return nil, err
+	}
+	res, err := resource.New(ctx, resource.WithService(), resource.WithTelemetrySDK(), resource.WithFromEnv())
+	if err != nil {
+		return nil, err
+	}
+	var every []metric.PeriodicReaderOption
+	if os.Getenv("OTEL_METRIC_EXPORT_INTERVAL") == "" {
+		every = append(every, metric.WithInterval(15*time.Second))
+	}
+	return metric.NewMeterProvider(metric.WithResource(res), metric.WithReader(metric.NewPeriodicReader(exporter, every...))), nil
+}
+
+func within(d time.Duration, f func(context.Context)) {
+	ctx, cancel := context.WithTimeout(context.Background(), d)
 	defer cancel()
-	return monitor.Shutdown(ctx) // drains and closes the pool; on expiry the error names whoever still holds a connection
+	f(ctx)
 }
