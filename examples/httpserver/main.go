@@ -8,7 +8,7 @@
 // With OTEL_EXPORTER_OTLP_ENDPOINT it sends metrics, traces and logs there; a collector that is away is warned of, and that is all.
 //
 // On SIGTERM it stops in order: readiness ends, requests are finished, the pool is drained, and if somebody keeps a connection
-// the last log line says who and where.
+// the last log line says who and where. Where a load balancer takes time to see the first, have it wait before SIGTERM (preStop).
 package main
 
 import (
@@ -22,6 +22,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -57,7 +58,8 @@ func serve(ctx context.Context, dsn, apiAddr, adminAddr string, ready func(api, 
 		return err
 	}
 	api, err1 := listen(apiAddr, routes(pool))
-	admin, err2 := listen(adminAddr, monitor.Handler())
+	health := &gate{Handler: monitor.Handler()}
+	admin, err2 := listen(adminAddr, health)
 	if err := errors.Join(err1, err2); err != nil {
 		return errors.Join(err, api.stop(), admin.stop(), drain(monitor))
 	}
@@ -65,6 +67,7 @@ func serve(ctx context.Context, dsn, apiAddr, adminAddr string, ready func(api, 
 		ready(api.addr, admin.addr)
 	}
 	<-ctx.Done()
+	health.closed.Store(true) // the pool's own readiness ends with the pool, and requests still need that
 	// The admin server goes last: it tells how the rest is going.
 	return errors.Join(api.stop(), drain(monitor), admin.stop())
 }
@@ -107,6 +110,20 @@ func routes(pool *pgxpool.Pool) http.Handler {
 		fmt.Fprintln(w, now.Format(time.RFC3339Nano))
 	})
 	return mux
+}
+
+// gate serves the pool's health, and answers that the service is not ready once it is closed.
+type gate struct {
+	http.Handler
+	closed atomic.Bool
+}
+
+func (g *gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if g.closed.Load() && r.URL.Path == "/readyz" {
+		http.Error(w, "the service is stopping", http.StatusServiceUnavailable)
+		return
+	}
+	g.Handler.ServeHTTP(w, r)
 }
 
 // server is an HTTP server that can be stopped in order.

@@ -3,35 +3,44 @@ package main
 import (
 	"context"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/otelpool/pgx/internal/pgtest"
 )
 
 func TestMain(m *testing.M) { pgtest.Main(m) }
 
-func TestTheServiceAnswersShowsItsHealthAndStopsInOrder(t *testing.T) {
+// started is a running service: its addresses, and how to stop it and wait for its end.
+func started(t *testing.T, dsn string) (api, admin string, stop func(), done <-chan error) {
+	t.Helper()
 	ctx, stop := context.WithCancel(t.Context())
-	defer stop()
+	t.Cleanup(stop)
 	type addresses struct{ api, admin string }
-	ready, done := make(chan addresses, 1), make(chan error, 1)
+	ready, ended := make(chan addresses, 1), make(chan error, 1)
 	go func() {
-		done <- serve(ctx, pgtest.DSN(t), "127.0.0.1:0", "127.0.0.1:0", func(api, admin string) { ready <- addresses{api, admin} })
+		ended <- serve(ctx, dsn, "127.0.0.1:0", "127.0.0.1:0", func(api, admin string) { ready <- addresses{api, admin} })
 	}()
-	var at addresses
 	select {
-	case at = <-ready:
-	case err := <-done:
+	case at := <-ready:
+		return at.api, at.admin, stop, ended
+	case err := <-ended:
 		t.Fatal(err)
+		return
 	}
+}
+
+func TestTheServiceAnswersShowsItsHealthAndStopsInOrder(t *testing.T) {
+	api, admin, stop, done := started(t, pgtest.DSN(t))
 	for url, want := range map[string]string{
-		"http://" + at.api + "/time":                  "20",
-		"http://" + at.admin + "/livez":               "ok",
-		"http://" + at.admin + "/health/database":     `"database"`,
-		"http://" + at.admin + "/debug/pool/holders":  `"holders"`,
-		"http://" + at.admin + "/debug/pool/nonsense": "not found",
+		"http://" + api + "/time":                  "20",
+		"http://" + admin + "/livez":               "ok",
+		"http://" + admin + "/health/database":     `"database"`,
+		"http://" + admin + "/debug/pool/holders":  `"holders"`,
+		"http://" + admin + "/debug/pool/nonsense": "not found",
 	} {
 		if body := get(t, url); !strings.Contains(body, want) {
 			t.Errorf("%s: want %q in\n%s", url, want, body)
@@ -39,6 +48,39 @@ func TestTheServiceAnswersShowsItsHealthAndStopsInOrder(t *testing.T) {
 	}
 	http.DefaultClient.CloseIdleConnections()
 	stop()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}
+
+func TestReadinessEndsBeforeTheRequestsAndThePoolDo(t *testing.T) {
+	silent, err := net.Listen("tcp", "127.0.0.1:0") // for a database
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close()
+	api, admin, stop, done := started(t, "postgres://nobody@"+silent.Addr().String()+"/db?sslmode=disable")
+	answered := make(chan string, 1)
+	go func() { answered <- get(t, "http://"+api+"/time") }()
+	asked, err := silent.Accept() // the request is under way
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer asked.Close()
+	stop()
+	for !strings.Contains(get(t, "http://"+admin+"/readyz"), "stopping") {
+		select {
+		case <-answered:
+			t.Fatal("the service was ready while it finished its last request")
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
+	if answer := <-answered; !strings.Contains(answer, "does not answer") {
+		t.Errorf("the request got %q", answer)
+	}
+	http.DefaultClient.CloseIdleConnections()
+	silent.Close()
+	asked.Close()
 	if err := <-done; err != nil {
 		t.Error(err)
 	}
