@@ -35,8 +35,11 @@ func Instrument(pool *pgxpool.Pool, opts ...Option) (*Monitor, error) {
 		base = h.config
 	}
 	c, err := newConfig(base, opts)
-	if c.querySpans != nil && (base == nil || base.querySpans == nil) {
+	switch has, wants := base != nil && base.querySpans != nil, c.querySpans != nil; {
+	case wants && !has:
 		err = errors.Join(err, &OptionError{Option: c.querySpansBy, Value: "a pool that is built already", Accept: "to be given to Configure or Open"})
+	case has && !wants: // no option of ours turns them off
+		err = errors.Join(err, &OptionError{Option: EnvQuerySpans, Value: "false for a pool that is built already", Accept: "WithEnv to be given to Configure or Open"})
 	}
 	if poolstate.Closed(pool) {
 		err = errors.Join(err, fmt.Errorf("otelpool: Instrument: %w", ErrPoolClosed))

@@ -267,3 +267,12 @@ func TestTheLaterOptionWins(t *testing.T) {
 		t.Errorf("the program came last, but the depth is %d", got.StackDepth)
 	}
 }
+
+func TestQuerySpansCannotBeTurnedOffTooLate(t *testing.T) {
+	pool := newPool(t, configured(t, quiet(otelpool.WithQuerySpans())...))
+	t.Setenv(otelpool.EnvQuerySpans, "false")
+	if _, err := otelpool.Instrument(pool, otelpool.WithEnv()); !errors.Is(err, otelpool.ErrInvalidOption) || !strings.Contains(err.Error(), otelpool.EnvQuerySpans) {
+		t.Errorf("got %v", err)
+	}
+	instrument(t, pool)
+}
