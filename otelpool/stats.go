@@ -25,7 +25,7 @@ type Stats struct {
 	TotalAcquisitions  int64 `json:"total_acquisitions"` // that got a connection
 	TotalReleases      int64 `json:"total_releases"`
 	ConnectionsCreated int64 `json:"connections_created"`
-	ConnectionsReused  int64 `json:"connections_reused"` // acquisitions beyond the first of each connection
+	ConnectionsReused  int64 `json:"connections_reused"` // acquisitions less connections created: too low by those never acquired
 	ConnectionsClosed  int64 `json:"connections_closed"`
 
 	PoolCreatedAt   time.Time `json:"pool_created_at"` // when it was instrumented
