@@ -58,12 +58,12 @@ var (
 	CommonAttributes = commonAttributes
 )
 
-// Teller is a log that is told the events of one tick.
-func Teller(logger *slog.Logger) func(at time.Time, events []tracer.Event) {
+// Teller is a log that is told the events of one tick, and of the end.
+func Teller(logger *slog.Logger) (tell func(at time.Time, events []tracer.Event), end func()) {
 	l := newEventLog(logger, "told")
 	return func(at time.Time, events []tracer.Event) {
 		l.tellEvents(&observation{at: at, snap: tracer.Snapshot{Events: events}})
-	}
+	}, l.tellSuppressed
 }
 
 // Rising puts counters through what the callback sees of them, and returns the kept releases and the hijacked connections.

@@ -324,7 +324,7 @@ func TestLeakRecordsAreLimitedAndTheRestIsCounted(t *testing.T) {
 			Kind: tracer.EventLeakSuspected, Holder: tracer.Holder{Tier: tracer.TierIdleHeld, Site: fmt.Sprintf("place-%d", i/2)},
 		})
 	}
-	tell := otelpool.Teller(j.logger(slog.LevelInfo))
+	tell, end := otelpool.Teller(j.logger(slog.LevelInfo))
 	tell(minute, events)
 	if got := len(awaitEvents(t, &j, "leak.suspected", 20)); got != 20 {
 		t.Fatalf("%d records", got)
@@ -337,6 +337,27 @@ func TestLeakRecordsAreLimitedAndTheRestIsCounted(t *testing.T) {
 	if got[20]["suppressed"] != 12.0 { // 5 places of two connections, and one place again
 		t.Errorf("suppressed: %v", got[20]["suppressed"])
 	}
+	tell(minute.Add(61*time.Second), events)
+	end()
+	got = awaitEvents(t, &j, "leak.suspected", 42)
+	if got[41]["suppressed"] != 12.0 { // of 25 places 19 were written out
+		t.Errorf("suppressed at the end: %v", got[41]["suppressed"])
+	}
+}
+
+func TestRecoveriesAreNoneOfTheSuspicionsThatAreLimited(t *testing.T) {
+	var j journal
+	var events []tracer.Event
+	for i := range 25 {
+		holder := tracer.Holder{Tier: tracer.TierIdleHeld, Site: fmt.Sprintf("place-%d", i)}
+		events = append(events, tracer.Event{Kind: tracer.EventLeakRecovered, Holder: holder})
+	}
+	events = append(events, tracer.Event{Kind: tracer.EventLeakSuspected, Holder: tracer.Holder{Tier: tracer.TierIdleHeld, Site: "another"}})
+	tell, end := otelpool.Teller(j.logger(slog.LevelInfo))
+	tell(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), events)
+	end()
+	awaitEvents(t, &j, "leak.recovered", 25)
+	awaitEvents(t, &j, "leak.suspected", 1)
 }
 
 // emitted keeps log records as an OpenTelemetry pipeline would get them.

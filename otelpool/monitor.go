@@ -209,6 +209,7 @@ func (m *Monitor) close(conclude func()) error {
 		m.stop()
 		<-m.stopped
 		m.guarded("looking at the pool", func() { m.tick.observe(time.Now(), 0) })
+		m.log.tellSuppressed()
 		m.guarded("the probe was ended", m.prober.close)
 		conclude()
 		m.flush()

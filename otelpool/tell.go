@@ -19,7 +19,7 @@ import (
 const (
 	statisticsEvery = time.Minute
 	usageLow        = 0.9 // share of Policy.UsageWarning below which high use may be told again
-	leaksPerMinute  = 20  // leak records a minute; the rest are counted
+	leaksPerMinute  = 20  // suspicions written out a minute; the rest are counted
 )
 
 // told is what the log has said already, so that it says it once.
@@ -69,20 +69,28 @@ func (l *eventLog) tellStart(o *observation, m *Monitor) {
 
 func (l *eventLog) tellEvents(o *observation) {
 	if o.at.Sub(l.told.minute) >= time.Minute {
-		if l.told.suppressed > 0 {
-			l.warn(telemetry.EventLeakSuspected, "more leaks than are written out", slog.Int("suppressed", l.told.suppressed))
-		}
-		l.told.minute, l.told.leaks, l.told.suppressed = o.at, 0, 0
+		l.tellSuppressed()
+		l.told.minute, l.told.leaks = o.at, 0
 	}
 	for _, group := range groupLeaks(o.snap.Events) {
-		if l.told.leaks >= leaksPerMinute {
-			l.told.suppressed += group.count
-			continue
+		if group.first.Kind == tracer.EventLeakSuspected {
+			if l.told.leaks >= leaksPerMinute {
+				l.told.suppressed += group.count
+				continue
+			}
+			l.told.leaks++
 		}
-		l.told.leaks++
 		l.tellLeak(group)
 	}
 	l.tellLost(o.snap.Events)
+}
+
+// tellSuppressed says how many suspicions were not written out: at the end of a minute, and of the Monitor.
+func (l *eventLog) tellSuppressed() {
+	if l.told.suppressed > 0 {
+		l.warn(telemetry.EventLeakSuspected, "more leaks than are written out", slog.Int("suppressed", l.told.suppressed))
+	}
+	l.told.suppressed = 0
 }
 
 // tellLost reports the connections lost in one tick, by what ended them: a server that goes takes all of them at once.
