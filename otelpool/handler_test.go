@@ -3,6 +3,7 @@ package otelpool_test
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -78,5 +79,18 @@ func TestAMonitorThatObservesNothingServesThatItKnowsNothing(t *testing.T) {
 	}
 	if p, err := profile.Parse(&buf); err != nil || len(p.Sample) != 0 {
 		t.Errorf("got %v, %v", p, err)
+	}
+}
+
+// gone is a client that went away.
+type gone struct{ *httptest.ResponseRecorder }
+
+func (gone) Write([]byte) (int, error) { return 0, errors.New("broken pipe") }
+
+func TestAClientThatGoesAwayHurtsNotEvenANilOrZeroMonitor(t *testing.T) {
+	for _, m := range []*otelpool.Monitor{nil, {}} {
+		for _, path := range []string{"/debug/pool/holders", "/debug/pool/holders.pb.gz", "/health/database", "/readyz"} {
+			m.Handler().ServeHTTP(gone{httptest.NewRecorder()}, httptest.NewRequest(http.MethodGet, path, nil))
+		}
 	}
 }

@@ -45,9 +45,9 @@ type Monitor struct {
 	panicked atomic.Bool // a panic was logged
 }
 
-// limits are the pool's bounds; they never change.
+// limits are the pool's lower bounds; they never change.
 type limits struct {
-	max, minConns, minIdle int32
+	minConns, minIdle int32
 }
 
 // start registers and begins to observe. t is nil in stat-only mode.
@@ -60,7 +60,7 @@ func start(pool *pgxpool.Pool, cfg *pgxpool.Config, t *tracer.Tracer, c *config)
 	m := &Monitor{
 		name: name, pool: pool, config: c, tracer: t, stopped: make(chan struct{}),
 		nudge:  make(chan struct{}, 1),
-		limits: limits{max: cfg.MaxConns, minConns: cfg.MinConns, minIdle: cfg.MinIdleConns},
+		limits: limits{minConns: cfg.MinConns, minIdle: cfg.MinIdleConns},
 		log:    newEventLog(c.logger, name),
 	}
 	if err := m.register(cfg); err != nil {

@@ -52,10 +52,10 @@ func VerifyNoneHeld(t TB, pool *pgxpool.Pool) {
 	}
 	hook, ok := tracer.Find[hook](pool.Config().ConnConfig.Tracer)
 	if !ok {
-		t.Errorf("%d connections are still held; call otelpool.Configure(cfg) before pgxpool.NewWithConfig to see by whom", held)
+		t.Errorf("connections still held: %d; call otelpool.Configure(cfg) before pgxpool.NewWithConfig to see by whom", held)
 		return
 	}
-	t.Errorf("%d connections are still held:\n%s", held, describe(hook.Holders()))
+	t.Errorf("connections still held: %d\n%s", held, describe(hook.Holders()))
 }
 
 // hook is the installed tracer, as far as it matters here.

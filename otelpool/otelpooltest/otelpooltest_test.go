@@ -50,7 +50,7 @@ func TestAHeldConnectionFailsTheTestAndNamesItsPlace(t *testing.T) {
 	if len(v.failures) != 1 {
 		t.Fatalf("failures: %q", v.failures)
 	}
-	for _, want := range []string{"1 connections are still held", "otelpooltest_test.go", "TestAHeldConnectionFailsTheTestAndNamesItsPlace"} {
+	for _, want := range []string{"connections still held: 1\n", "otelpooltest_test.go", "TestAHeldConnectionFailsTheTestAndNamesItsPlace"} {
 		if !strings.Contains(v.failures[0], want) {
 			t.Errorf("%q is missing in:\n%s", want, v.failures[0])
 		}
