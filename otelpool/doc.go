@@ -49,7 +49,10 @@
 //
 // # What it never does to its host
 //
-// The hook takes no lock on the path of an acquire or a release, allocates once, starts no goroutine, and changes no error.
+// On its usual path the hook takes no lock for an acquire or a release, and allocates once. A short lock is taken where an
+// acquire fails, finds its place among many waiters taken or is the first of its connection, and where a suspected leak comes
+// back. It starts no goroutine and changes no error.
+//
 // A [Monitor] has one goroutine; a second one and a connection of its own exist only while the pool is not well, and
 // [WithServerProbe] turns them off. No password, no query argument and, unless [WithSQLText] asks for it, no statement
 // leaves through any outlet; the one exception are the errors on otelpgx's spans, see [WithQuerySpans].
