@@ -200,7 +200,7 @@ func BenchmarkHandler(b *testing.B) {
 	var mu sync.Mutex
 	var took []time.Duration
 	var failed atomic.Int64
-	b.SetParallelism(8 / runtime.GOMAXPROCS(0))
+	b.SetParallelism(max(1, 8/runtime.GOMAXPROCS(0)))
 	b.RunParallel(func(pb *testing.PB) {
 		var mine []time.Duration
 		for pb.Next() {

@@ -7,6 +7,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -71,7 +72,11 @@ func run(ctx context.Context, length, every time.Duration) (err error) {
 	if err != nil {
 		return err
 	}
-	defer monitor.Shutdown(context.Background())
+	defer func() {
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		err = errors.Join(err, monitor.Shutdown(ctx)) // a connection that the workload never gives back is a finding
+	}()
 	bare, err := pgxpool.New(ctx, server.DSN())
 	if err != nil {
 		return err
@@ -104,6 +109,9 @@ func run(ctx context.Context, length, every time.Duration) (err error) {
 	return verdict(points)
 }
 
+// patience is how long the workload's connections are waited for at the end.
+const patience = 30 * time.Second
+
 // point is one measurement.
 type point struct{ heap, goroutines, added float64 }
 
@@ -134,6 +142,9 @@ func measure(ctx context.Context, bare, observed *pgxpool.Pool) (point, error) {
 
 // verdict compares the last quarter with the first, by their medians. The first measurement warms up.
 func verdict(points []point) error {
+	if len(points) < 2 {
+		return fmt.Errorf("%d measurements are too few to compare", len(points))
+	}
 	points = points[1:]
 	quarter := max(1, len(points)/4)
 	var grown error
@@ -149,7 +160,7 @@ func verdict(points []point) error {
 		first, last := median(points[:quarter], of.value), median(points[len(points)-quarter:], of.value)
 		fmt.Printf("%s: %.0f in the first quarter, %.0f in the last\n", of.what, first, last)
 		if last > of.limit(first) {
-			grown = fmt.Errorf("%s grew from %.0f to %.0f", of.what, first, last)
+			grown = errors.Join(grown, fmt.Errorf("%s grew from %.0f to %.0f", of.what, first, last))
 		}
 	}
 	return grown
