@@ -34,7 +34,9 @@ func size(f *facts) Sizing {
 		s.Why = "Requests hold one connection and wait for another: a larger pool only puts off the deadlock."
 	case f.mostlyIdle() || f.census.held > 0 && f.census.share(idling) >= 0.5:
 		s.Why = "Connections are held mostly idle: use them less, not more of them."
-	case slow.grown || f.census.count[locked] > 0:
+	case f.census.count[locked] > 0:
+		s.Why = "Queries wait for locks: more of them at once would not help."
+	case slow.grown:
 		s.Why = "Queries are slower than they were: more of them at once would not help."
 	default:
 		f.recommend(&s)

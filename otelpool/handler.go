@@ -60,12 +60,15 @@ func (m *Monitor) serveHolders(w http.ResponseWriter, _ *http.Request) {
 
 // snapshot puts an observation into the words of the health endpoints.
 func (t *ticker) snapshot(o *observation) *healthcheck.Snapshot {
-	text, at := lastError(o.snap.Faults)
+	text, at := lastError(&o.snap.Faults)
+	if !o.full {
+		text, at = o.probe.probe.Error, o.probe.probe.ErrorAt
+	}
 	return &healthcheck.Snapshot{
 		Report: o.report,
 		Total:  int(o.stat.TotalConns()), Idle: int(o.stat.IdleConns()), Active: int(o.stat.AcquiredConns()),
 		Waiting: int(o.snap.Counters.Waiting), Max: int(o.stat.MaxConns()),
-		Latency: o.snap.Counters.LastCreate, LastError: text, LastErrorAt: at, StartedAt: t.started,
+		Latency: o.snap.Counters.LastCreate, LatencyAt: o.snap.Counters.LastOpenedAt, LastError: text, LastErrorAt: at, StartedAt: t.started,
 		Interval: t.monitor.config.healthInterval,
 	}
 }

@@ -20,7 +20,7 @@ type observation struct {
 	health *healthcheck.Snapshot // report and figures, for the health endpoints
 	limits limits
 	tally  tally
-	rising rising
+	rising rising  // set at each collection
 	idle   float64 // share of held time without a query, over the last minute
 	busy   bool    // whether anything was held in it
 	recent []Point // oldest first, bounded
@@ -81,10 +81,6 @@ func (t *ticker) observe(now time.Time, late time.Duration) {
 		}
 		o.snap = m.tracer.Sweep(func() int { return int(m.pool.Stat().AcquiredConns()) }, blameless)
 	}
-	if previous != nil {
-		o.rising = previous.rising
-	}
-	o.rising = o.rising.next(&o.snap.Counters)
 	o.idle, o.busy = t.idle.next(now, &o.snap)
 	o.stat = m.pool.Stat()
 	o.probe = m.prober.state()

@@ -3,7 +3,6 @@ package otelpool
 import (
 	"context"
 	"log/slog"
-	"slices"
 	"sync"
 	"time"
 
@@ -63,12 +62,6 @@ func (s probeState) outageTime(now time.Time) time.Duration {
 // attempts is how often the probe has tried to connect, as far as it mattered.
 func (s probeState) attempts() int64 { return s.succeeded + s.failed }
 
-// outageCauses are the causes by which the pool has no server, as opposed to having trouble with one.
-var outageCauses = []healthcheck.Cause{
-	healthcheck.CauseUnreachable, healthcheck.CauseRejectedCredentials, healthcheck.CauseTooManyConnections,
-	healthcheck.CauseServerStarting, healthcheck.CauseServerShutdown,
-}
-
 func newProber(m *Monitor, config *pgx.ConnConfig, prepare func(context.Context, *pgx.ConnConfig) error) *prober {
 	config = config.Copy()
 	config.Tracer = nil
@@ -106,13 +99,12 @@ func (p *prober) react(r *healthcheck.Report, inVain bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	unwell := r.Status == healthcheck.Degraded || r.Status == healthcheck.Unhealthy || doubtful(r) || inVain || p.unasked(r)
-	lost := r.Status == healthcheck.Unhealthy && len(r.Findings) > 0 && slices.Contains(outageCauses, r.Findings[0].Cause)
 	switch {
-	case lost && p.now.since.IsZero():
+	case r.Outage && p.now.since.IsZero():
 		p.outageBegins(r)
-	case lost:
+	case r.Outage:
 		p.outage.cause = r.Findings[0].Cause
-	case !p.now.since.IsZero() && (r.Status == healthcheck.Healthy || r.Status == healthcheck.Degraded):
+	case !p.now.since.IsZero() && r.Status != healthcheck.Unknown:
 		p.outageEnds(r)
 	}
 	switch {

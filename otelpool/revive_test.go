@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -210,4 +211,63 @@ func TestWhatIsMissingOfMinConnsIsBuiltBesideTheConnectionsThatSurvived(t *testi
 			t.Errorf("%s with %d idle connections, want all 5 of MinConns", b.monitor.Health().State, n)
 		}
 	})
+}
+
+func TestTheLastErrorOfAPoolWithoutAHookIsTheProbes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server := wire.NewServer()
+		defer server.Close()
+		pool, err := pgxpool.NewWithConfig(t.Context(), server.Config(t, "pool_max_conns=2"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer pool.Close()
+		server.RefuseDial(refused())
+		monitor := instrument(t, pool, quiet()...)
+		time.Sleep(30 * time.Second)
+		if s := monitor.Stats(); !strings.Contains(s.LastError, "refused") || s.LastErrorTime.IsZero() {
+			t.Errorf("the last error is %q, of %v", s.LastError, s.LastErrorTime)
+		}
+		if s := monitor.Source()(); !strings.Contains(s.LastError, "refused") {
+			t.Errorf("the health endpoints' last error is %q", s.LastError)
+		}
+	})
+}
+
+// Under a policy of thresholds a busy pool is unhealthy. A connection that broke meanwhile is no outage.
+func TestABusyPoolThatLosesAConnectionIsInNoOutage(t *testing.T) {
+	bubble(t, func(t *testing.T, b *bubbled) {
+		conns := []*pgxpool.Conn{take(t, b.pool), take(t, b.pool)}
+		time.Sleep(10*time.Second + 500*time.Millisecond)
+		b.server.CloseAll()
+		_, _ = conns[0].Exec(t.Context(), "SELECT 7")
+		for _, conn := range conns {
+			conn.Release()
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		var working sync.WaitGroup
+		for range 4 {
+			working.Go(func() {
+				for ctx.Err() == nil {
+					_, _ = b.pool.Exec(ctx, "SELECT 7")
+				}
+			})
+		}
+		b.server.SetQueryDelay(20 * time.Millisecond)
+		for range 90 {
+			time.Sleep(time.Second)
+			if h := b.monitor.Health(); h.Outage {
+				t.Fatalf("%s: %+v", h.State, h.Findings)
+			}
+		}
+		if h := b.monitor.Health(); h.Status != healthcheck.Unhealthy {
+			t.Errorf("%s, though no connection is ever idle", h.State)
+		}
+		cancel()
+		working.Wait()
+		time.Sleep(time.Minute)
+		if n := len(b.log.of(t, "reconnect.succeeded")); n != 0 {
+			t.Errorf("%d outages are over", n)
+		}
+	}, otelpool.WithPolicy(healthcheck.IdleRatio()))
 }

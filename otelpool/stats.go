@@ -30,7 +30,7 @@ type Stats struct {
 
 	PoolCreatedAt   time.Time `json:"pool_created_at"` // when it was instrumented
 	LastHealthCheck time.Time `json:"last_health_check"`
-	LastError       string    `json:"last_error"` // of an acquire or a connect, without secrets
+	LastError       string    `json:"last_error"` // of an acquire or a connect, without secrets; in stat-only mode of the server probe
 	LastErrorTime   time.Time `json:"last_error_time,omitzero"`
 
 	History []Point `json:"history"` // one a tick, oldest first, at most 120
@@ -65,6 +65,8 @@ func (m *Monitor) Stats() Stats {
 		s.UsagePercent = 100 * float64(s.ActiveConnections) / float64(s.MaxConnections)
 	}
 	if m.tracer == nil {
+		probe := m.prober.state().probe
+		s.LastError, s.LastErrorTime = probe.Error, probe.ErrorAt
 		if n := stat.AcquireCount(); n > 0 {
 			s.AvgAcquisitionTimeMS = milliseconds(stat.AcquireDuration()) / float64(n)
 		}
@@ -81,12 +83,12 @@ func (m *Monitor) Stats() Stats {
 	if ended := c.OK + c.Timeouts + c.Canceled + c.Errors; ended > 0 {
 		s.AvgAcquisitionTimeMS = milliseconds(c.WaitTime) / float64(ended)
 	}
-	s.LastError, s.LastErrorTime = lastError(f)
+	s.LastError, s.LastErrorTime = lastError(&f)
 	return s
 }
 
 // lastError is the later of the last connect and the last acquire that failed.
-func lastError(f tracer.Faults) (text string, at time.Time) {
+func lastError(f *tracer.Faults) (text string, at time.Time) {
 	if f.Connect.At.After(f.Acquire.At) {
 		return f.Connect.Text, f.Connect.At
 	}
