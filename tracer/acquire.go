@@ -32,7 +32,7 @@ type acquire struct {
 	spanID   trace.SpanID
 	expected *string         // why a long hold is expected; nil if it is not
 	done     <-chan struct{} // closed when the request is over; nil if that never shows
-	deadline int64           // of the request, 0 without one; see over
+	deadline atomic.Int64    // of the request, 0 without one; see over
 
 	// Written before it is published as the holder of its connection.
 	held int64 // when the connection was obtained
@@ -114,7 +114,7 @@ func (a *acquire) remember() {
 		return
 	}
 	if deadline, limited := a.Deadline(); limited {
-		a.deadline = int64(deadline.Sub(a.owner.base))
+		a.deadline.Store(int64(deadline.Sub(a.owner.base)))
 	}
 }
 
@@ -126,11 +126,11 @@ func (a *acquire) over() string {
 	default:
 		return ""
 	}
-	deadline := atomic.LoadInt64(&a.deadline)
+	deadline := a.deadline.Load()
 	if deadline != 0 && a.owner.now() >= deadline {
 		return context.DeadlineExceeded.Error()
 	}
-	atomic.StoreInt64(&a.deadline, 0)
+	a.deadline.Store(0)
 	return context.Canceled.Error()
 }
 

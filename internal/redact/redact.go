@@ -1,4 +1,5 @@
-// Package redact takes secrets, and what pgx quotes of a query's arguments and results, out of text before it leaves through a log, a page or a probe.
+// Package redact takes secrets, and what pgx quotes of a query's arguments and results, out of text before it leaves through
+// a log, a page or a probe.
 package redact
 
 import (
