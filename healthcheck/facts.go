@@ -70,13 +70,14 @@ func (f *facts) late() bool {
 	return f.lateAt(n-1) || f.lateAt(n-2)
 }
 
-func full(s *Sample) bool { return s.Pool.Max > 0 && s.Pool.Used >= s.Pool.Max }
-
-// handing says that connections are on their way from one caller to the next: the pool has all it may have, and there are
-// callers for each of those that nobody holds at this instant.
-func handing(s *Sample) bool {
+// full says that all connections are in use, or on their way from one caller to the next: the pool has all it may have, and
+// there are callers for each of those that nobody holds at this instant.
+func full(s *Sample) bool {
 	p := &s.Pool
-	return p.Max > 0 && p.Total >= p.Max && p.Constructing == 0 && s.Traffic.Waiting >= p.Max-p.Used
+	if p.Max <= 0 || p.Used >= p.Max {
+		return p.Max > 0
+	}
+	return p.Total >= p.Max && p.Constructing == 0 && s.Traffic.Waiting >= p.Max-p.Used
 }
 
 func usage(s *Sample) float64 {
@@ -150,7 +151,7 @@ func (f *facts) blockedAt(i int) bool {
 
 // queued says whether everybody had to queue in the time that s covers: even the luckiest waited longer than the target.
 func (f *facts) queued(s *Sample) bool {
-	if !full(s) && !handing(s) {
+	if !full(s) {
 		return false
 	}
 	if s.Traffic.Ended > 0 {
@@ -159,11 +160,12 @@ func (f *facts) queued(s *Sample) bool {
 	return s.Traffic.Waiting > 0 && s.Traffic.OldestWait > f.p.WaitTarget
 }
 
-// standingQueue says whether a queue has stood for the whole of QueueInterval. A burst leaves somebody who hardly waited.
+// standingQueue says whether a queue has stood for the whole of QueueInterval, give or take what ticks do. A burst leaves
+// somebody who hardly waited.
 func (f *facts) standingQueue() bool {
 	for i := len(f.all) - 1; i >= 0; i-- {
 		s := &f.all[i]
-		if i < len(f.all)-1 && f.s.At.Sub(s.At) >= f.p.QueueInterval {
+		if i < len(f.all)-1 && f.s.At.Sub(s.At) >= f.p.QueueInterval*9/10 {
 			break
 		}
 		if s.Traffic.Ended == 0 && s.Traffic.Waiting == 0 && i < len(f.all)-1 {

@@ -153,7 +153,7 @@ func (f *facts) evidenceRules(v *verdict) {
 		v.add(Degraded, queueStands, "nobody waited less than %s", short(max(t.MinWait, p.WaitTarget)))
 	}
 	f.peakRule(v)
-	if u := usage(f.s); u >= p.UsageDegraded && t.Waiting > 0 && t.OldestWait > p.WaitTarget {
+	if u := usage(f.s); (u >= p.UsageDegraded || full(f.s)) && t.Waiting > 0 && t.OldestWait > p.WaitTarget {
 		v.add(Degraded, crowded, "%d of %d connections in use with %s waiting", f.s.Pool.Used, f.s.Pool.Max,
 			count(t.Waiting, "request"))
 	}

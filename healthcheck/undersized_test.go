@@ -3,6 +3,7 @@ package healthcheck
 import (
 	"strings"
 	"testing"
+	"time"
 )
 
 // overload is a queue before connections that are used well.
@@ -55,5 +56,19 @@ func TestTheAdviceOfATooSmallPoolFitsItsTraffic(t *testing.T) {
 		if got.Cause != CauseUndersized || !strings.Contains(got.Summary, c.summary) || !strings.HasPrefix(got.Advice, c.want) {
 			t.Errorf("%s: %+v", name, got)
 		}
+	}
+}
+
+// The first of these samples has those who came before the queue; the second is all queue, and a connection is being passed on.
+func TestAQueueIsSeenAlthoughATickCameEarlyAndAConnectionWasBetweenTwoCallers(t *testing.T) {
+	m := newSim(t, Evidence())
+	m.warm()
+	queue := func(least time.Duration) []func(*Sample) {
+		return f(cycles(900, 4*ms, 4*ms, least, 52*ms), held(times(8, asking)...), waiting(45, 48*ms))
+	}
+	m.tick(queue(2 * time.Microsecond)...)
+	m.s.At = m.s.At.Add(-time.Millisecond)
+	if r := m.tick(queue(46 * ms)...); r.Status != Degraded || r.Findings[0].Cause != CauseUndersized {
+		t.Errorf("%s: %+v", r.State, r.Findings)
 	}
 }
