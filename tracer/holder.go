@@ -180,7 +180,7 @@ func (h heldSlot) idle(now int64) (idle int64, querying bool) {
 			return 0, true
 		}
 	} else {
-		if h.slot.wire.reading.Load() != 0 {
+		if h.slot.wire.reading.Load() {
 			return 0, true
 		}
 		last = max(last, h.slot.wire.lastly.Load())

@@ -13,7 +13,7 @@ import (
 type wire struct {
 	owner   *Tracer
 	sealed  atomic.Bool  // the connect has ended: what is built from here on is another connection's
-	reading atomic.Int64 // since when a read has been in progress; 0 if none is
+	reading atomic.Bool  // whether a read is in progress
 	lastly  atomic.Int64 // when the last read ended
 }
 
@@ -38,9 +38,9 @@ type watchedReader struct {
 }
 
 func (r *watchedReader) Read(p []byte) (int, error) {
-	r.wire.reading.Store(r.wire.owner.now())
+	r.wire.reading.Store(true)
 	n, err := r.Reader.Read(p)
 	r.wire.lastly.Store(r.wire.owner.now())
-	r.wire.reading.Store(0)
+	r.wire.reading.Store(false)
 	return n, err
 }
