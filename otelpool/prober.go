@@ -47,7 +47,7 @@ type probeState struct {
 // outage is what there is to tell of the present one when it is over.
 type outage struct {
 	span     trace.Span        // nil outside one
-	cause    healthcheck.Cause // as last seen
+	cause    healthcheck.Cause // that it began with
 	attempts int64             // all attempts when it began
 }
 
@@ -102,9 +102,7 @@ func (p *prober) react(r *healthcheck.Report, inVain bool) {
 	switch {
 	case r.Outage && p.now.since.IsZero():
 		p.outageBegins(r)
-	case r.Outage:
-		p.outage.cause = r.Findings[0].Cause
-	case !p.now.since.IsZero() && r.Status != healthcheck.Unknown:
+	case !r.Outage && !p.now.since.IsZero() && r.Status != healthcheck.Unknown:
 		p.outageEnds(r)
 	}
 	switch {
@@ -155,8 +153,7 @@ func (p *prober) endSpan(at time.Time) {
 		return
 	}
 	p.outage.span = nil
-	span.SetAttributes(telemetry.KeyCause.String(string(p.outage.cause)),
-		telemetry.KeyAttempts.Int64(p.now.attempts()-p.outage.attempts))
+	span.SetAttributes(telemetry.KeyAttempts.Int64(p.now.attempts() - p.outage.attempts))
 	if kind := p.now.probe.ErrorType; p.now.probe.ErrorAt.After(p.now.since) {
 		span.SetAttributes(semconv.ErrorTypeKey.String(kind))
 	}
