@@ -97,13 +97,7 @@ func (m *Monitor) shutdown(ctx context.Context, inside bool) error {
 }
 
 func (m *Monitor) blocked(ctx context.Context) *ShutdownError {
-	return &ShutdownError{Holders: m.namedHolders(), Held: int(m.pool.Stat().AcquiredConns()), Cause: context.Cause(ctx), err: ctx.Err()}
-}
-
-// namedHolders is Holders, or nothing where naming them panics: it asks contexts of the application, whose methods are its own.
-func (m *Monitor) namedHolders() (held []tracer.Holder) {
-	m.guarded("holders were named", func() { held = m.Holders() })
-	return held
+	return &ShutdownError{Holders: m.Holders(), Held: int(m.pool.Stat().AcquiredConns()), Cause: context.Cause(ctx), err: ctx.Err()}
 }
 
 // beginDraining has the loop look at once: readiness must not wait for the next tick.
@@ -169,7 +163,7 @@ func within(d time.Duration, done <-chan struct{}) bool {
 
 // heldBy is where the connections that are out were taken, as a log attribute.
 func (m *Monitor) heldBy() slog.Attr {
-	return slog.Any("holders", sentences(inWords(bySite(m.namedHolders()))))
+	return slog.Any("holders", sentences(inWords(bySite(m.Holders()))))
 }
 
 // progress is one line: "waiting for 3 connections, 12s left".
