@@ -60,10 +60,7 @@ func (m *Monitor) serveHolders(w http.ResponseWriter, _ *http.Request) {
 
 // snapshot puts an observation into the words of the health endpoints.
 func (t *ticker) snapshot(o *observation) *healthcheck.Snapshot {
-	text, at := lastError(&o.snap.Faults)
-	if !o.full {
-		text, at = o.probe.probe.Error, o.probe.probe.ErrorAt
-	}
+	text, at := t.monitor.lastError(&o.snap.Faults, &o.probe.probe)
 	return &healthcheck.Snapshot{
 		Report: o.report,
 		Total:  int(o.stat.TotalConns()), Idle: int(o.stat.IdleConns()), Active: int(o.stat.AcquiredConns()),

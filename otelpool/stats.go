@@ -66,7 +66,7 @@ func (m *Monitor) Stats() Stats {
 	}
 	if m.tracer == nil {
 		probe := m.prober.state().probe
-		s.LastError, s.LastErrorTime = probe.Error, probe.ErrorAt
+		s.LastError, s.LastErrorTime = m.lastError(nil, &probe)
 		if n := stat.AcquireCount(); n > 0 {
 			s.AvgAcquisitionTimeMS = milliseconds(stat.AcquireDuration()) / float64(n)
 		}
@@ -83,13 +83,17 @@ func (m *Monitor) Stats() Stats {
 	if ended := c.OK + c.Timeouts + c.Canceled + c.Errors; ended > 0 {
 		s.AvgAcquisitionTimeMS = milliseconds(c.WaitTime) / float64(ended)
 	}
-	s.LastError, s.LastErrorTime = lastError(&f)
+	s.LastError, s.LastErrorTime = m.lastError(&f, nil)
 	return s
 }
 
-// lastError is the later of the last connect and the last acquire that failed.
-func lastError(f *tracer.Faults) (text string, at time.Time) {
-	if f.Connect.At.After(f.Acquire.At) {
+// lastError is the later of the last connect and the last acquire that failed. Without the hook, which alone sees these, it is the
+// probe's.
+func (m *Monitor) lastError(f *tracer.Faults, p *healthcheck.Probe) (text string, at time.Time) {
+	switch {
+	case m.tracer == nil:
+		return p.Error, p.ErrorAt
+	case f.Connect.At.After(f.Acquire.At):
 		return f.Connect.Text, f.Connect.At
 	}
 	return f.Acquire.Text, f.Acquire.At
