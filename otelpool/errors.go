@@ -3,6 +3,11 @@ package otelpool
 import (
 	"errors"
 	"fmt"
+	"strings"
+	"time"
+
+	"github.com/otelpool/pgx/otelpool/internal/view"
+	"github.com/otelpool/pgx/tracer"
 )
 
 // Errors to match with errors.Is. Those returned wrap them with what was wrong.
@@ -55,3 +60,34 @@ func (e *OptionError) Unwrap() []error {
 	}
 	return []error{ErrInvalidOption, e.Err}
 }
+
+// ShutdownError says who kept the pool from being drained. It matches [ErrShutdown] and the context's error.
+type ShutdownError struct {
+	Holders []tracer.Holder // still out of the pool when time was up, with their stacks
+	Held    int             // how many that were by the pool's own count: without the hook nobody knows the holders
+	Cause   error           // the context's
+
+	err error // the context's error, which its cause may hide
+}
+
+// Error names each holder and the place it was taken at.
+func (e *ShutdownError) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "otelpool: Shutdown: %v: %v: ", ErrShutdown, e.Cause)
+	switch held := max(e.Held, len(e.Holders)); held {
+	case 0:
+		b.WriteString("none is held, but closing them takes longer")
+	case 1:
+		b.WriteString("still held: 1 connection")
+	default:
+		fmt.Fprintf(&b, "still held: %d connections", held)
+	}
+	for _, h := range e.Holders {
+		fmt.Fprintf(&b, "\nbackend %d, held for %v, idle for %v, taken at\n%s",
+			h.PID, h.Age.Round(time.Millisecond), h.Idle.Round(time.Millisecond), view.FormatStack(h.Stack))
+	}
+	return b.String()
+}
+
+// Unwrap makes the error match ErrShutdown and the context's error.
+func (e *ShutdownError) Unwrap() []error { return []error{ErrShutdown, e.Cause, e.err} }

@@ -9,8 +9,16 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/otelpool/pgx/healthcheck"
 	"github.com/otelpool/pgx/internal/poolstate"
 	"github.com/otelpool/pgx/internal/redact"
+	"github.com/otelpool/pgx/otelpool/internal/guard"
+	"github.com/otelpool/pgx/otelpool/internal/observe"
+	"github.com/otelpool/pgx/otelpool/internal/outlet/logs"
+	"github.com/otelpool/pgx/otelpool/internal/outlet/metrics"
+	"github.com/otelpool/pgx/otelpool/internal/outlet/spans"
+	"github.com/otelpool/pgx/otelpool/internal/probe"
+	"github.com/otelpool/pgx/otelpool/internal/view"
 	"github.com/otelpool/pgx/tracer"
 )
 
@@ -35,10 +43,10 @@ func Instrument(pool *pgxpool.Pool, opts ...Option) (*Monitor, error) {
 		base = h.config
 	}
 	c, err := newConfig(base, opts)
-	switch has, wants := base != nil && base.querySpans != nil, c.querySpans != nil; {
-	case wants && !has:
+	switch traced, wanted := base != nil && base.querySpans != nil, c.querySpans != nil; {
+	case wanted && !traced:
 		err = errors.Join(err, &OptionError{Option: c.querySpansBy, Value: "a pool that is built already", Accept: "to be given to Configure or Open"})
-	case has && !wants: // no option of ours turns them off
+	case traced && !wanted: // no option of ours turns them off
 		err = errors.Join(err, &OptionError{Option: EnvQuerySpans, Value: "false for a pool that is built already", Accept: "WithEnv to be given to Configure or Open"})
 	}
 	if poolstate.Closed(pool) {
@@ -57,13 +65,101 @@ func Instrument(pool *pgxpool.Pool, opts ...Option) (*Monitor, error) {
 	return start(pool, cfg, t, c.withGlobals())
 }
 
+// start wires the rooms: the sampler publishes views, the outlets and the probe are told of each. t is nil in stat-only mode.
+func start(pool *pgxpool.Pool, cfg *pgxpool.Config, t *tracer.Tracer, c *config) (_ *Monitor, err error) {
+	name, renamed, err := live.claim(pool, c.poolName, derivedName(cfg.ConnConfig))
+	if err != nil {
+		return nil, err
+	}
+	m := &Monitor{name: name, pool: pool, config: c, hook: t, guard: new(guard.Guard)}
+	m.startLog()
+	started := false
+	defer func() { // also when a provider panics
+		if !started {
+			m.abandon()
+		}
+	}()
+	if err := m.startOutlets(cfg); err != nil {
+		return nil, err
+	}
+	if renamed {
+		m.logs.Post(view.Renamed{Derived: derivedName(cfg.ConnConfig)})
+	}
+	if t == nil {
+		m.logs.Post(view.StatOnly{})
+	} else {
+		m.attach(cfg)
+	}
+	m.sampler.Start()
+	started = true
+	return m, nil
+}
+
+func (m *Monitor) startLog() {
+	c := m.config
+	m.logs = logs.New(logs.Config{
+		Logger: c.logger, Pool: m.name, Interval: c.healthInterval, Guard: m.guard,
+		UsageWarning: c.policy.UsageWarning, UsageJudged: c.policy.Rules == healthcheck.RulesUsage,
+	})
+	m.guard.Report = func(p view.Panicked) { m.logs.Post(p) }
+}
+
+// startOutlets makes everything but the log. What can fail comes last.
+func (m *Monitor) startOutlets(cfg *pgxpool.Config) (err error) {
+	c := m.config
+	limits := view.Limits{MinConns: int(cfg.MinConns), MinIdle: int(cfg.MinIdleConns)}
+	m.spans = spans.New(spans.Config{Provider: c.tracerProvider, Pool: m.name, Guard: m.guard})
+	m.probe = probe.New(probe.Config{
+		On: c.serverProbe, Pool: m.pool, Hook: m.hook, Conn: cfg.ConnConfig, BeforeConnect: cfg.BeforeConnect,
+		MinConns: limits.MinConns, Interval: c.healthInterval, Guard: m.guard,
+	})
+	m.sampler, err = observe.New(observe.Config{
+		Name: m.name, Pool: m.pool, Hook: m.hook, Limits: limits, Interval: c.healthInterval, Policy: c.policy, Guard: m.guard,
+		Probe: m.probe.State, Publish: m.publish, Gone: func() { _ = m.finish(true) },
+	})
+	if err != nil {
+		return err
+	}
+	outlet := metrics.Config{
+		Provider: c.meterProvider, Attributes: commonAttributes(m.name, cfg.ConnConfig), HasHook: m.hook != nil,
+		Read: m.sampler.Now, Guard: m.guard,
+	}
+	if m.hook != nil {
+		outlet.Replay = m.hook.Flush
+	}
+	m.metrics, err = metrics.New(outlet)
+	return err
+}
+
+// attach has the hook tell this Monitor.
+func (m *Monitor) attach(cfg *pgxpool.Config) {
+	c := m.config
+	m.hook.Adjust(tracer.Options{StackDepth: c.stackDepth, LeakThreshold: c.leakThreshold, SQLText: c.sqlText})
+	m.hook.SetLimits(cfg.MaxConnLifetime, cfg.MaxConnIdleTime)
+	m.hook.SetRecorder(m.metrics.Recorder)
+	if c.connectionEvents {
+		m.hook.SetConnectionEvents(func(e tracer.ConnectionEvent) { m.logs.Post(e) })
+	}
+}
+
+// abandon gives up what start has begun.
+func (m *Monitor) abandon() {
+	live.release(m.pool, m.name)
+	at := make(chan struct{})
+	close(at)
+	m.logs.Close(at)
+	if m.spans != nil {
+		m.spans.Close(at)
+	}
+}
+
 // Open parses dsn as [pgxpool.ParseConfig] does, configures, builds the pool and instruments it. Like pgxpool.New it does
 // not wait for a connection. On error, one of Configure's or Instrument's or pgx's own without the connection string, nothing is
 // left open.
 func Open(ctx context.Context, dsn string, opts ...Option) (*pgxpool.Pool, *Monitor, error) {
 	cfg, err := pgxpool.ParseConfig(dsn)
 	if err != nil {
-		return nil, nil, fmt.Errorf("otelpool: Open: cannot parse the connection string: %s", unquoted(err))
+		return nil, nil, fmt.Errorf("otelpool: Open: cannot parse the connection string: %s", parseErrorText(err))
 	}
 	if err := Configure(cfg, opts...); err != nil {
 		return nil, nil, err
@@ -80,9 +176,9 @@ func Open(ctx context.Context, dsn string, opts ...Option) (*pgxpool.Pool, *Moni
 	return pool, monitor, nil
 }
 
-// unquoted is what pgx has to say of a connection string, without what it quotes from it: pgx hides passwords as far as it
+// parseErrorText is what pgx has to say of a connection string, without what it quotes from it: pgx hides passwords as far as it
 // recognises them, and in a string that it cannot parse that is not far. For the same reason the error is not wrapped.
-func unquoted(err error) string {
+func parseErrorText(err error) string {
 	text := err.Error()
 	if end := strings.LastIndex(text, "`: "); end >= 0 {
 		text = text[end+len("`: "):]

@@ -44,8 +44,8 @@ func WithTracerProvider(p trace.TracerProvider) Option {
 // WithLogger sets where log records go. The default is [slog.Default] at the time of the call. A handler that filters
 // silences events by level: see docs/metrics.md for the catalogue.
 //
-// A handler that uses the pool itself is told nothing of the connections it takes on the goroutine that called it. At DEBUG it
-// is called by whoever acquires, with the connection in hand: so it needs one more, and blocks where there is none.
+// Records are written on a goroutine of their own. A handler that is slow, blocks, panics or uses the pool delays no acquire
+// and no judgement. Up to 1,024 events wait for it; what is beyond is counted, and the count is logged as observer.dropped.
 func WithLogger(l *slog.Logger) Option {
 	return func(c *config) {
 		if l == nil || l.Handler() == nil {
@@ -56,9 +56,9 @@ func WithLogger(l *slog.Logger) Option {
 	}
 }
 
-// WithPoolName names the pool in all telemetry (db.client.connection.pool.name). Without it the name is the first
-// non-empty of database, configured server and "postgresql", numbered if a live pool has it already. A chosen name that a
-// live pool has is an error, since the SDK would add the two up silently.
+// WithPoolName names the pool in all telemetry (db.client.connection.pool.name). Without it the name is the one that the
+// semantic conventions ask for, server.address:server.port/db.namespace, numbered if a live pool has it already. A chosen
+// name that a live pool has is an error, since the SDK would add the two up silently.
 func WithPoolName(name string) Option {
 	return func(c *config) {
 		if !acceptedName(name) {
@@ -70,7 +70,7 @@ func WithPoolName(name string) Option {
 }
 
 // WithLeakThreshold sets how long a connection may be held without working before it is suspected of being leaked.
-// The default is 30 s; 1 ms to 24 h are accepted.
+// The default is 30 s; 1 ms to 24 h are accepted, and 0, which turns the search for leaks off.
 func WithLeakThreshold(d time.Duration) Option {
 	return func(c *config) { c.leakThreshold = d }
 }
@@ -119,6 +119,18 @@ func WithQuerySpans(opts ...otelpgx.Option) Option {
 		c.querySpans, c.querySpansBy = append([]otelpgx.Option{}, opts...), "WithQuerySpans"
 	}
 }
+
+// WithConnectionEvents writes a log record for each acquire and each release, connection.acquired and connection.released,
+// at level INFO. The default is off, and no log level turns it on. A busy pool acquires more often than any log can bear: use
+// it where acquires are rare, or to find out what a test does. A handler that uses the pool itself makes records of its own
+// acquires, and so never comes to an end.
+func WithConnectionEvents(on bool) Option {
+	return func(c *config) { c.connectionEvents = on }
+}
+
+// WithEnv reads the variables OTELPOOL_*, one for each option that has a textual value. An unknown one is an error. Give it
+// last to let whoever runs the program override whoever wrote it.
+func WithEnv() Option { return (*config).readEnv }
 
 // ExpectLongHold returns a context for acquires that are meant to last: a LISTEN worker, a batch job, a session lock.
 // Connections acquired with it are never suspected of being leaked; why is shown wherever the holder is.

@@ -1,11 +1,10 @@
 package otelpool
 
 import (
-	"slices"
 	"time"
 
 	"github.com/otelpool/pgx/healthcheck"
-	"github.com/otelpool/pgx/tracer"
+	"github.com/otelpool/pgx/internal/counts"
 )
 
 // Stats is the pool in numbers. Counters run since the pool was built, or in stat-only mode since pgxpool counts; what
@@ -18,11 +17,12 @@ type Stats struct {
 	MaxConnections    int32   `json:"max_connections"`
 	UsagePercent      float64 `json:"usage_percent"` // active of max
 
-	AvgAcquisitionTimeMS  float64 `json:"avg_acquisition_time_ms"` // failed acquires included
+	AvgAcquisitionTimeMS  float64 `json:"avg_acquisition_time_ms"` // of the acquires that ended in the last minute, failed ones included
 	PeakActiveConnections int64   `json:"peak_active_connections"`
 	PeakWaitTimeMS        float64 `json:"peak_wait_time_ms"`
 
 	TotalAcquisitions  int64 `json:"total_acquisitions"` // that got a connection
+	EmptyAcquisitions  int64 `json:"empty_acquisitions"` // of these, the ones that found no idle connection: they waited or connected
 	TotalReleases      int64 `json:"total_releases"`
 	ConnectionsCreated int64 `json:"connections_created"`
 	ConnectionsReused  int64 `json:"connections_reused"` // acquisitions less connections created: too low by those never acquired
@@ -30,7 +30,7 @@ type Stats struct {
 
 	PoolCreatedAt   time.Time `json:"pool_created_at"` // when it was instrumented
 	LastHealthCheck time.Time `json:"last_health_check"`
-	LastError       string    `json:"last_error"` // of an acquire or a connect, without secrets; in stat-only mode of the server probe
+	LastError       string    `json:"last_error"` // of an acquire or a connect, or a lost connection, without secrets; in stat-only mode of the server probe
 	LastErrorTime   time.Time `json:"last_error_time,omitzero"`
 
 	History []Point `json:"history"` // one a tick, oldest first, at most 120
@@ -47,71 +47,41 @@ type Point struct {
 	Status  healthcheck.Status `json:"status"`
 }
 
-const maxPoints = 120
-
-// Stats returns counters, peaks, times and the last error as of now: unlike every other outlet it asks the pool, whose
-// statistics take its lock for about 100 ns. History is as of the last tick.
+// Stats returns counters, peaks, times and the last error as of now: it asks the pool, whose statistics take its lock for
+// about 100 ns. History and the average wait are as of the last tick.
 func (m *Monitor) Stats() Stats {
 	if m.absent() {
 		return Stats{}
 	}
-	stat, last := m.pool.Stat(), m.last.Load()
+	v := m.sampler.Now()
+	c := &v.Hook.Counters
 	s := Stats{
-		TotalConnections: stat.TotalConns(), IdleConnections: stat.IdleConns(), ActiveConnections: stat.AcquiredConns(),
-		MaxConnections: stat.MaxConns(), TotalAcquisitions: stat.AcquireCount(),
-		PoolCreatedAt: m.tick.started, LastHealthCheck: last.at, History: slices.Clone(last.recent),
+		TotalConnections: int32(v.Stat.Total), IdleConnections: int32(v.Stat.Idle), ActiveConnections: int32(v.Stat.Used),
+		WaitingRequests: c.Waiting, MaxConnections: int32(v.Stat.Max), UsagePercent: 100 * v.Stat.Usage(),
+
+		AvgAcquisitionTimeMS:  milliseconds(v.MeanWait),
+		PeakActiveConnections: c.MaxHeld, PeakWaitTimeMS: milliseconds(c.MaxWait),
+
+		TotalAcquisitions: v.Stat.Acquires, EmptyAcquisitions: v.Stat.EmptyAcquires,
+		PoolCreatedAt: v.StartedAt, LastHealthCheck: v.At,
 	}
-	if s.MaxConnections > 0 {
-		s.UsagePercent = 100 * float64(s.ActiveConnections) / float64(s.MaxConnections)
+	s.LastError, s.LastErrorTime = v.LastError()
+	for _, p := range v.History {
+		s.History = append(s.History, Point{
+			At: p.At, Total: int32(p.Total), Idle: int32(p.Idle), Active: int32(p.Used), Waiting: int64(p.Waiting),
+			PeakMS: milliseconds(p.PeakWait), Status: p.Status,
+		})
 	}
-	if m.tracer == nil {
-		probe := m.prober.state().probe
-		s.LastError, s.LastErrorTime = m.lastError(nil, &probe)
-		if n := stat.AcquireCount(); n > 0 {
-			s.AvgAcquisitionTimeMS = milliseconds(stat.AcquireDuration()) / float64(n)
-		}
+	if !v.HasHook {
 		return s
 	}
-	m.tracer.TryFlush()
-	c, f := m.tracer.Counters(), m.tracer.Faults()
-	s.WaitingRequests, s.PeakActiveConnections, s.PeakWaitTimeMS = c.Waiting, c.MaxHeld, milliseconds(c.MaxWait)
-	s.TotalAcquisitions, s.TotalReleases, s.ConnectionsCreated = c.OK, c.Releases, c.Opened
-	s.ConnectionsReused = max(0, c.OK-c.Opened)
-	for _, n := range c.Closed {
-		s.ConnectionsClosed += n
+	s.TotalAcquisitions, s.TotalReleases = c.Counts[counts.Acquired], c.Counts[counts.Released]
+	s.ConnectionsCreated = c.Counts[counts.Opened]
+	s.ConnectionsReused = max(0, s.TotalAcquisitions-s.ConnectionsCreated)
+	for n := counts.ClosedBroken; n <= counts.ClosedDiscarded; n++ {
+		s.ConnectionsClosed += c.Counts[n]
 	}
-	if ended := c.OK + c.Timeouts + c.Canceled + c.Errors; ended > 0 {
-		s.AvgAcquisitionTimeMS = milliseconds(c.WaitTime) / float64(ended)
-	}
-	s.LastError, s.LastErrorTime = m.lastError(&f, nil)
 	return s
-}
-
-// lastError is the later of the last connect and the last acquire that failed. Without the hook, which alone sees these, it is the
-// probe's.
-func (m *Monitor) lastError(f *tracer.Faults, p *healthcheck.Probe) (text string, at time.Time) {
-	switch {
-	case m.tracer == nil:
-		return p.Error, p.ErrorAt
-	case f.Connect.At.After(f.Acquire.At):
-		return f.Connect.Text, f.Connect.At
-	}
-	return f.Acquire.Text, f.Acquire.At
-}
-
-func (m *Monitor) point(o *observation) Point {
-	return Point{
-		At: o.at, Total: o.stat.TotalConns(), Idle: o.stat.IdleConns(), Active: o.stat.AcquiredConns(),
-		Waiting: o.snap.Counters.Waiting, PeakMS: milliseconds(o.snap.PeakWait), Status: o.report.Status,
-	}
-}
-
-// appendPoint returns a new slice: the old one belongs to readers.
-func appendPoint(points []Point, p Point) []Point {
-	if len(points) >= maxPoints {
-		points = points[len(points)-maxPoints+1:]
-	}
-	return append(slices.Clip(points), p)
 }
 
 func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }

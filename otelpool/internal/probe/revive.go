@@ -1,4 +1,4 @@
-package otelpool
+package probe
 
 import (
 	"context"
@@ -17,35 +17,24 @@ const answerTime = time.Second
 // revive has the pool notice that its server is back, which pgxpool would do only when somebody asks, or within a minute:
 // idle connections are asked for a sign of life, broken ones closed, and what is missing of MinConns, at least one, is
 // built. The application sees none of it in its counts.
-func (p *prober) revive(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
+func (p *Probe) revive(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	idle := p.monitor.pool.AcquireAllIdle(ctx)
+	idle := p.Pool.AcquireAllIdle(ctx)
 	others := p.inUse(len(idle))
 	good := p.answering(ctx, idle)
-	p.build(ctx, max(1, int(p.monitor.limits.minConns))-others-len(good), good)
-}
-
-// inUse is how many connections the pool has besides the idle ones that were taken from it. Pgxpool counts those that are
-// being closed among them, and closing one over which nothing comes back takes fifteen seconds; the hook does not.
-func (p *prober) inUse(taken int) int {
-	stat := p.monitor.pool.Stat()
-	if p.monitor.tracer == nil {
-		return int(stat.TotalConns()) - taken
-	}
-	c := p.monitor.tracer.Counters()
-	return int(c.OK-c.Releases-c.Hijacked) + int(stat.ConstructingConns())
+	p.build(ctx, max(1, p.MinConns)-others-len(good), good)
 }
 
 // build has the pool make n connections. Until they are there, those that it has are kept, or whoever asks would be given
 // one of them; but not for longer than answerTime.
-func (p *prober) build(ctx context.Context, n int, kept []*pgxpool.Conn) {
-	built, ctx := make(chan *pgxpool.Conn), tracer.Unobserved(ctx)
+func (p *Probe) build(ctx context.Context, n int, kept []*pgxpool.Conn) {
+	built, ctx := make(chan *pgxpool.Conn), tracer.Untracked(ctx)
 	for range n {
 		go func() {
 			var conn *pgxpool.Conn
 			defer func() { built <- conn }()
-			p.monitor.guarded("reviving the pool", func() { conn, _ = p.monitor.pool.Acquire(ctx) })
+			p.Guard.Do("reviving the pool", func() { conn, _ = p.Pool.Acquire(ctx) })
 		}()
 	}
 	giveBack := func() {
@@ -69,14 +58,14 @@ func (p *prober) build(ctx context.Context, n int, kept []*pgxpool.Conn) {
 }
 
 // answering closes and gives back those that do not answer, and returns the others.
-func (p *prober) answering(ctx context.Context, idle []*pgxpool.Conn) (good []*pgxpool.Conn) {
+func (p *Probe) answering(ctx context.Context, idle []*pgxpool.Conn) (good []*pgxpool.Conn) {
 	alive := make([]bool, len(idle))
 	var asking sync.WaitGroup
 	for i, conn := range idle {
 		asking.Go(func() {
 			ctx, cancel := context.WithTimeout(ctx, answerTime)
 			defer cancel()
-			p.monitor.guarded("reviving the pool", func() { alive[i] = conn.Ping(ctx) == nil })
+			p.Guard.Do("reviving the pool", func() { alive[i] = conn.Ping(ctx) == nil })
 		})
 	}
 	asking.Wait()

@@ -1,4 +1,4 @@
-package otelpool
+package probe
 
 import (
 	"context"
@@ -27,8 +27,8 @@ SELECT pid, coalesce(state, ''), coalesce(wait_event_type, ''), coalesce(wait_ev
 FROM pg_stat_activity WHERE pid = ANY($1)`
 
 // look asks the server about itself and about the connections that are held.
-func (p *prober) look(ctx context.Context, conn *pgx.Conn) (*healthcheck.ServerView, error) {
-	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
+func (p *Probe) look(ctx context.Context, conn *pgx.Conn) (*healthcheck.ServerView, error) {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	view := &healthcheck.ServerView{At: time.Now()}
 	err := conn.QueryRow(ctx, serverSQL).Scan(&view.Connections, &view.MaxConns, &view.InRecovery, &view.ReadOnly)
@@ -36,10 +36,7 @@ func (p *prober) look(ctx context.Context, conn *pgx.Conn) (*healthcheck.ServerV
 		return nil, fmt.Errorf("ask the server about itself: %w", err)
 	}
 	view.ReadOnly = view.ReadOnly || view.InRecovery
-	var pids []int32
-	for _, h := range p.monitor.last.Load().snap.Holders {
-		pids = append(pids, int32(h.PID))
-	}
+	pids := p.held()
 	if len(pids) == 0 {
 		return view, nil
 	}

@@ -1,8 +1,6 @@
-package otelpool
+package web
 
 import (
-	"fmt"
-	"io"
 	"net/http"
 	"time"
 
@@ -11,18 +9,9 @@ import (
 	"github.com/otelpool/pgx/tracer"
 )
 
-// WriteHoldersProfile writes the connections that are out of the pool now as a gzipped pprof profile: for each stack how
-// many it holds and for how long they have been held, in nanoseconds.
-//
-//	go tool pprof -top http://localhost:8080/debug/pool/holders.pb.gz
-func (m *Monitor) WriteHoldersProfile(w io.Writer) error {
-	if err := holdersProfile(m.Name(), m.Holders(), time.Now()).Write(w); err != nil {
-		return fmt.Errorf("otelpool: write holders profile: %w", err)
-	}
-	return nil
-}
-
-func holdersProfile(pool string, held []tracer.Holder, at time.Time) *profile.Profile {
+// HoldersProfile is the connections that are held, as a pprof profile: for each stack how many it holds, and for how long they
+// have been held, in nanoseconds.
+func HoldersProfile(pool string, held []tracer.Holder, at time.Time) *profile.Profile {
 	p := &profile.Profile{
 		SampleType: []*profile.ValueType{
 			{Type: "connections", Unit: "count"},
@@ -67,7 +56,7 @@ func (b *profileBuilder) sample(h tracer.Holder) *profile.Sample {
 // status is what a holder does, in one word to filter by.
 func status(h tracer.Holder) string {
 	switch {
-	case h.Tier >= tracer.TierIdleHeld:
+	case h.Evidence >= tracer.EvidenceIdleHeld:
 		return "leaking"
 	case h.Querying:
 		return "querying"
@@ -93,8 +82,8 @@ func (b *profileBuilder) location(f tracer.Frame) *profile.Location {
 	return l
 }
 
-func (m *Monitor) serveHoldersProfile(w http.ResponseWriter, _ *http.Request) {
+func (c Config) serveProfile(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "application/octet-stream")
 	w.Header().Set("Content-Disposition", `attachment; filename="holders.pb.gz"`)
-	_ = m.WriteHoldersProfile(w) // the client is gone: nobody to tell
+	_ = HoldersProfile(c.Pool, c.Holders(), time.Now()).Write(w) // the client is gone: nobody to tell
 }

@@ -1,0 +1,81 @@
+package observe
+
+import (
+	"time"
+
+	"github.com/otelpool/pgx/healthcheck"
+	"github.com/otelpool/pgx/internal/counts"
+	"github.com/otelpool/pgx/otelpool/internal/view"
+	"github.com/otelpool/pgx/tracer"
+)
+
+// sample is a view as the judge wants it: the one place where the hook's words and the judge's meet.
+func sample(v *view.View, late time.Duration, closed bool) healthcheck.Sample {
+	s := healthcheck.Sample{
+		At: v.At, Late: late, HasTracer: v.HasHook, Closed: closed, Server: v.Probe.Server, Probe: v.Probe.Probe,
+		Pool: healthcheck.PoolCounts{
+			Total: v.Stat.Total, Idle: v.Stat.Idle, Used: v.Stat.Used, Constructing: v.Stat.Constructing, Max: v.Stat.Max,
+			MinConns: v.Limits.MinConns, MinIdle: v.Limits.MinIdle,
+		},
+	}
+	if !v.HasHook {
+		s.Counts[counts.Acquired] = v.Stat.Acquires
+		s.Counts[counts.Canceled] = v.Stat.Canceled
+		return s
+	}
+	s.Counts = v.Hook.Counters.Counts
+	s.Traffic, s.Connect = traffic(&v.Hook), connects(&v.Hook)
+	s.Holders, s.Waiters = heldConns(v.Hook.Holders), pendingAcquires(v.Hook.Waiters)
+	return s
+}
+
+func traffic(snap *tracer.Snapshot) healthcheck.Traffic {
+	f, c := &snap.Faults.Acquire, &snap.Counters
+	t := healthcheck.Traffic{
+		Waiting: int(c.Waiting), MinWait: snap.MinWait, PeakWait: snap.PeakWait, Ended: snap.Ended,
+		LastError: f.Text, LastErrorType: f.Type, LastErrorAt: f.At,
+	}
+	if len(snap.Waiters) > 0 {
+		t.OldestWait = snap.Waiters[0].Age
+	}
+	t.Occupied = c.Counts.Time(counts.UseTime) - c.Counts.Time(counts.ExcludedUseTime)
+	for i := range snap.Holders {
+		if h := &snap.Holders[i]; h.Expected == "" && h.Evidence < tracer.EvidenceIdleHeld {
+			t.Occupied += h.Age
+		}
+	}
+	return t
+}
+
+func connects(snap *tracer.Snapshot) healthcheck.Connects {
+	c, f := &snap.Counters, &snap.Faults
+	return healthcheck.Connects{
+		InFlight: int(c.Connecting), LastTime: c.LastCreate, LastAt: c.LastOpenedAt,
+		LastError: f.Connect.Text, LastErrorType: f.Connect.Type, LastErrorAt: f.Connect.At,
+		LastLostType: f.Lost.Type, LastLostAt: f.Lost.At, ReadOnlyAt: f.ReadOnly.At,
+	}
+}
+
+func heldConns(held []tracer.Holder) []healthcheck.HeldConn {
+	held = held[:min(len(held), healthcheck.MaxHolders)]
+	out := make([]healthcheck.HeldConn, 0, len(held))
+	for i := range held {
+		h := &held[i]
+		out = append(out, healthcheck.HeldConn{
+			Site: h.Site, Age: h.Age, Idle: h.Idle, Querying: h.Querying, InTx: h.InTx,
+			Leaked: h.Evidence >= tracer.EvidenceIdleHeld, Orphaned: h.Evidence >= tracer.EvidenceOrphaned,
+			Expected: h.Expected != "", NestedAcquire: h.NestedAcquire, PID: h.PID, Queries: h.Queries,
+		})
+	}
+	return out
+}
+
+func pendingAcquires(waiting []tracer.Waiter) []healthcheck.PendingAcquire {
+	waiting = waiting[:min(len(waiting), healthcheck.MaxWaiters)]
+	out := make([]healthcheck.PendingAcquire, 0, len(waiting))
+	for i := range waiting {
+		w := &waiting[i]
+		out = append(out, healthcheck.PendingAcquire{Site: w.Site, Age: w.Age, NestedAcquire: w.NestedAcquire})
+	}
+	return out
+}

@@ -1,0 +1,110 @@
+package probe
+
+import (
+	"context"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/otelpool/pgx/healthcheck"
+	"github.com/otelpool/pgx/internal/errtype"
+	"github.com/otelpool/pgx/internal/redact"
+	"github.com/otelpool/pgx/otelpool/internal/view"
+)
+
+// run is one session: connect by the schedule, and then look once a tick, until ctx is done. The judge hears of the server's
+// answer only when the pool has been revived, since the session ends with the pool's recovery. Reviving ends by itself, or
+// with the pool.
+func (p *Probe) run(ctx context.Context) {
+	var schedule healthcheck.Schedule
+	for ctx.Err() == nil {
+		conn, reconnected := p.connect(ctx, &schedule)
+		if conn == nil {
+			return
+		}
+		if reconnected {
+			p.revive(p.life)
+		}
+		p.note(func(s *view.Probe) { s.OKAt = time.Now() })
+		if p.watch(ctx, conn) {
+			schedule.Reset()
+		}
+		hangUp(conn)
+		pause(ctx, schedule.Next()) // a server that takes connections only to cut them must not be hammered
+	}
+}
+
+func pause(ctx context.Context, d time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(d):
+	}
+}
+
+func hangUp(conn *pgx.Conn) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	_ = conn.Close(ctx) // whatever became of it, it is gone
+}
+
+// connect tries by the schedule until it has a connection. It returns nil when ctx is done, or when trying on is pointless
+// and harmful: refused credentials lock accounts. The pool's own attempts will show when they are accepted again.
+func (p *Probe) connect(ctx context.Context, schedule *healthcheck.Schedule) (conn *pgx.Conn, reconnected bool) {
+	for number := 1; ctx.Err() == nil; number++ {
+		conn, err := p.try(ctx)
+		switch {
+		case err == nil:
+			return conn, p.connected(number > 1)
+		case ctx.Err() != nil:
+			return nil, false // we gave up, not the server
+		}
+		kind := errtype.Of(err)
+		a := view.Attempt{At: time.Now(), Number: number, ErrorType: kind, Error: redact.Error(err),
+			Delay: schedule.Next(), GaveUp: !healthcheck.ShouldRetry(kind)}
+		p.failed(a)
+		if a.GaveUp {
+			return nil, false
+		}
+		pause(ctx, a.Delay)
+	}
+	return nil, false
+}
+
+// try connects once. Each address has its own time; together they may take as many times that.
+func (p *Probe) try(ctx context.Context) (*pgx.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, timeout*time.Duration(min(1+len(p.Conn.Fallbacks), maxAddresses)))
+	defer cancel()
+	p.note(func(s *view.Probe) { s.TryingSince = time.Now() })
+	defer p.note(func(s *view.Probe) { s.TryingSince = time.Time{} })
+	config := p.Conn.Copy()
+	if p.BeforeConnect != nil {
+		if err := p.BeforeConnect(ctx, config); err != nil {
+			return nil, err
+		}
+	}
+	return pgx.ConnectConfig(ctx, config)
+}
+
+// watch looks at our backends once a tick until ctx is done or the connection breaks. It says whether the server ever
+// answered.
+func (p *Probe) watch(ctx context.Context, conn *pgx.Conn) (answered bool) {
+	tick := time.NewTicker(max(time.Second, p.Interval))
+	defer tick.Stop()
+	for {
+		seen, err := p.look(ctx, conn)
+		if err != nil && conn.IsClosed() {
+			return answered // anything else is an answer, if not one that we understand
+		}
+		answered = true
+		p.note(func(s *view.Probe) {
+			if ctx.Err() == nil {
+				s.Server, s.OKAt = seen, time.Now()
+			}
+		})
+		select {
+		case <-ctx.Done():
+			return answered
+		case <-tick.C:
+		}
+	}
+}
