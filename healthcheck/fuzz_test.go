@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"math"
-	"net/http/httptest"
 	"testing"
 	"time"
 )
@@ -92,12 +91,11 @@ func keepsItsWord(t *testing.T, r *Report, known bool) {
 	complete(t, r)
 }
 
+// hasADocument checks that nothing in a report keeps it from being encoded.
 func hasADocument(t *testing.T, r *Report) {
 	t.Helper()
-	w := httptest.NewRecorder()
-	Handler(func() *Snapshot { return &Snapshot{Report: r} }).ServeHTTP(w, httptest.NewRequest("GET", "/health", nil))
-	if !json.Valid(w.Body.Bytes()) {
-		t.Fatalf("no JSON: %s", w.Body)
+	if _, err := json.Marshal(r); err != nil {
+		t.Fatal(err)
 	}
 }
 

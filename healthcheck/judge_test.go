@@ -283,3 +283,16 @@ func TestAStuckPoolIsFoundAtAnyInterval(t *testing.T) {
 		}
 	}
 }
+
+func BenchmarkJudge(b *testing.B) {
+	j, _ := NewJudge("orders", Evidence())
+	s := Sample{At: epoch, Full: true}
+	s.Pool = PoolCounts{Max: 100, Total: 100, Used: 100}
+	s.Holders = slices.Repeat([]Holder{asking}, 100)
+	b.ReportAllocs()
+	for b.Loop() {
+		s.At = s.At.Add(time.Second)
+		cycles(100, 5*time.Millisecond, 4*time.Millisecond, 12*time.Millisecond, 20*time.Millisecond)(&s)
+		j.Judge(s)
+	}
+}

@@ -104,10 +104,13 @@ type Report struct {
 	Since    time.Time // when this state was entered
 	At       time.Time // when this judgement was made
 	Findings []Finding
-	Outage   bool // the verdict is that the database cannot be reached or refuses us; never true unless Status is Unhealthy
-	Flaps    int  // status changes within the last ten minutes, at most 64
-	Advice   Sizing
-	History  []Change // the last transitions, oldest first, at most 64
+
+	StaleSince time.Time // since when the judge is silent, see [Report.AsOf]; zero in what a judge returns
+
+	Outage  bool // the verdict is that the database cannot be reached or refuses us; never true unless Status is Unhealthy
+	Flaps   int  // status changes within the last ten minutes, at most 64
+	Advice  Sizing
+	History []Change // the last transitions, oldest first, at most 64
 
 	Started   bool    // the server was reached at least once; never goes back to false
 	Usage     float64 // used / max connections, 0 to 1

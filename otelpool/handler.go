@@ -5,21 +5,22 @@ import (
 	"net/http"
 
 	"github.com/otelpool/pgx/healthcheck"
+	"github.com/otelpool/pgx/healthcheck/httphealth"
 )
 
 // Handler serves the pool over HTTP, read-only. Mount it where only operators and probes can reach it: it shows call
 // sites, though never credentials or arguments.
 //
-//	/livez /startupz /readyz       probes; see [healthcheck.Endpoints]
+//	/livez /startupz /readyz       probes; see [httphealth.Endpoints]
 //	/health /health/database       the last judgement
 //	/debug/pool/holders            who holds connections and who waits, as JSON
 //	/debug/pool/holders.pb.gz      the holders as a profile, for go tool pprof
 //
 // Requests for health read one pointer. Those below /debug look at the holders at that moment; neither acquires a
-// connection. To aggregate several pools, give their [Monitor.Source] to [healthcheck.Handler].
+// connection. To aggregate several pools, give their [Monitor.Source] to [httphealth.Handler].
 func (m *Monitor) Handler() http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("/", healthcheck.Handler(m.Source()))
+	mux.Handle("/", httphealth.Handler(m.Source()))
 	mux.Handle("/debug/pool/holders", readOnly(m.serveHolders))
 	mux.Handle("/debug/pool/holders.pb.gz", readOnly(m.serveHoldersProfile))
 	return mux
@@ -63,9 +64,9 @@ func (t *ticker) snapshot(o *observation) *healthcheck.Snapshot {
 	text, at := t.monitor.lastError(&o.snap.Faults, &o.probe.probe)
 	return &healthcheck.Snapshot{
 		Report: o.report,
-		Total:  int(o.stat.TotalConns()), Idle: int(o.stat.IdleConns()), Active: int(o.stat.AcquiredConns()),
+		Total:  int(o.stat.TotalConns()), Idle: int(o.stat.IdleConns()), Used: int(o.stat.AcquiredConns()),
 		Waiting: int(o.snap.Counters.Waiting), Max: int(o.stat.MaxConns()),
 		Latency: o.snap.Counters.LastCreate, LatencyAt: o.snap.Counters.LastOpenedAt, LastError: text, LastErrorAt: at, StartedAt: t.started,
-		Interval: t.monitor.config.healthInterval,
+		ErrorWindow: t.monitor.config.policy.ErrorWindow, Interval: t.monitor.config.healthInterval,
 	}
 }
