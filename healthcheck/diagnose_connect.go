@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/otelpool/pgx/internal/counts"
 	"github.com/otelpool/pgx/internal/errtype"
 )
 
@@ -127,10 +128,10 @@ func connectCause(errorType, text string) Cause {
 }
 
 func (f *facts) connectEvidence() []string {
-	r, c := &f.reach, &f.s.Connect
+	r := &f.reach
 	evidence := []string{fmt.Sprintf("the last attempt failed %s: %s", f.ago(r.failedAt), named(r.errorType, r.text))}
-	if c.Failures > 0 {
-		evidence = append(evidence, count(c.Failures, "connect")+" failed so far")
+	if n := f.s.Counts[counts.ConnectFailures]; n > 0 {
+		evidence = append(evidence, count(n, "connect")+" failed so far")
 	}
 	if r.proof.IsZero() {
 		evidence = append(evidence, "no connection has ever been made")
@@ -174,7 +175,7 @@ func diagnoseShutdown(f *facts, v *verdict) []suspect {
 		weight = f.lately(v, 56)
 	}
 	evidence := []string{fmt.Sprintf("the last connection was lost %s%s", f.ago(r.lostAt), parenthesised(r.lostType)),
-		count(f.s.Connect.Lost, "connection") + " lost so far"}
+		count(f.s.Counts[counts.Lost], "connection") + " lost so far"}
 	if !r.proof.After(r.lostAt) {
 		evidence = append(evidence, "nothing has connected since")
 	} else {
@@ -207,9 +208,8 @@ func diagnoseReadOnly(f *facts, v *verdict) []suspect {
 	if v.symptoms&writeRefused == 0 {
 		return nil
 	}
-	c := &f.s.Connect
 	why := remedies[string(CauseReadOnly)]
-	evidence := []string{fmt.Sprintf("%s refused with 25006, the last %s", count(c.ReadOnly, "statement"), f.ago(c.ReadOnlyAt))}
+	evidence := []string{fmt.Sprintf("%s refused with 25006, the last %s", count(f.s.Counts[counts.ReadOnly], "statement"), f.ago(f.s.Connect.ReadOnlyAt))}
 	if s := f.s.Server; s != nil {
 		switch {
 		case s.InRecovery:
@@ -231,10 +231,10 @@ func diagnoseSlowConnect(f *facts, v *verdict) []suspect {
 		return nil
 	}
 	d := &f.recent
-	if mean(f.last.connectTime, f.last.opened) > mean(d.connectTime, d.opened) {
+	if f.last.connect() > d.connect() {
 		d = &f.last
 	}
-	each := mean(d.connectTime, d.opened)
+	each := d.connect()
 	connecting := f.s.Connect.InFlight > 0 && f.reach.hanging > 0
 	if !connecting && each < max(f.peak(), f.p.PeakWait)/2 {
 		return nil
@@ -244,8 +244,8 @@ func diagnoseSlowConnect(f *facts, v *verdict) []suspect {
 		weight = 42
 	}
 	var evidence []string
-	if d.opened > 0 {
-		evidence = append(evidence, fmt.Sprintf("%s made in %s, taking %s on average", count(d.opened, "connection"), short(d.span), short(each)))
+	if n := d.added[counts.Opened]; n > 0 {
+		evidence = append(evidence, fmt.Sprintf("%s made in %s, taking %s on average", count(n, "connection"), short(d.span), short(each)))
 	}
 	if n := f.s.Connect.InFlight; n > 0 {
 		evidence = append(evidence, fmt.Sprintf("%s in flight for %s", count(n, "connect"), short(f.reach.hanging)))

@@ -1,6 +1,10 @@
 package healthcheck
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/otelpool/pgx/internal/counts"
+)
 
 // diagnoseLeak finds connections that nobody uses and nobody gives back. One is enough, whatever the load.
 func diagnoseLeak(f *facts, v *verdict) []suspect {
@@ -73,7 +77,7 @@ func diagnoseHeldIdle(f *facts, v *verdict) []suspect {
 		}
 	}
 	evidence := []string{fmt.Sprintf("%d of %s held idle", f.census.count[idling], count(f.census.held, "connection"))}
-	if d.releases > 0 {
+	if d.added[counts.Released] > 0 {
 		evidence = append(evidence, fmt.Sprintf("held for %s on average, %s of it in queries", short(d.hold()), short(d.query())))
 	}
 	if inTx > 0 {

@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/otelpool/pgx/internal/counts"
 )
 
 // slowness is how the query time of holds compares with what it was.
@@ -86,7 +88,7 @@ func diagnoseUndersized(f *facts, v *verdict) []suspect {
 		return nil
 	}
 	evidence, s := []string{f.pressure()}, size(f)
-	if d := f.recent; d.releases > 0 {
+	if d := f.recent; d.added[counts.Released] > 0 {
 		evidence = append(evidence, fmt.Sprintf("held for %s on average, %s of it in queries", short(d.hold()), short(d.query())))
 	}
 	if s.Known {
@@ -128,10 +130,10 @@ func (f *facts) growth(s *Sizing) (summary, advice string) {
 // idleDemand says that the requests of late would not have kept even half of the pool busy: its size was not the trouble.
 func (f *facts) idleDemand() bool {
 	d := f.recent
-	if d.releases < enoughSeen || d.span <= 0 {
+	if d.added[counts.Released] < enoughSeen || d.span <= 0 {
 		return false
 	}
-	offered := float64(d.ok+d.timeouts+d.canceled+d.errors) / d.span.Seconds() * d.hold().Seconds()
+	offered := d.ended() / d.span.Seconds() * d.hold().Seconds()
 	return 2*(offered+float64(f.census.count[exempt])) < float64(f.s.Pool.Max)
 }
 

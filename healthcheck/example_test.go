@@ -15,7 +15,7 @@ func ExampleJudge() {
 	}
 	start := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	sample := healthcheck.Sample{Full: true, Connect: healthcheck.Connects{
-		Failures: 1, LastErrorType: "28P01", LastError: "password authentication failed", LastErrorAt: start,
+		LastErrorType: "28P01", LastError: "password authentication failed", LastErrorAt: start,
 	}}
 	for i := range 2 {
 		sample.At = start.Add(time.Duration(i) * time.Second)

@@ -3,6 +3,8 @@ package healthcheck
 import (
 	"math"
 	"time"
+
+	"github.com/otelpool/pgx/internal/counts"
 )
 
 // recentSpan is how far back "now" reaches when rates and means are asked for.
@@ -51,13 +53,13 @@ func (f *facts) within(t time.Time, d time.Duration) bool {
 // known says whether anything was seen to work: without that, no pool is called healthy.
 func (f *facts) known() bool {
 	s := f.s
-	return s.Connect.Opened > 0 || !proofIn(s).IsZero() || s.Traffic.OK > 0 || s.Pool.Total > s.Pool.Constructing
+	return s.Counts[counts.Opened] > 0 || !proofIn(s).IsZero() || s.Counts[counts.Acquired] > 0 || s.Pool.Total > s.Pool.Constructing
 }
 
 // quiet says that nobody waited and nobody's wait ended: the sample knows nothing about waits.
 func (f *facts) quiet() bool {
 	if !f.s.Full {
-		return f.last.ok == 0 && f.last.canceled == 0
+		return f.last.added[counts.Acquired] == 0 && f.last.added[counts.Canceled] == 0
 	}
 	return f.s.Traffic.Ended == 0 && f.s.Traffic.Waiting == 0
 }
@@ -128,7 +130,7 @@ func (f *facts) stuckFor() time.Duration {
 	}
 	for i > 0 && f.blockedAt(i-1) && !f.lateAt(i) {
 		d := between(&f.all[i-1], &f.all[i])
-		if d.releases > 0 || d.ok > 0 {
+		if d.added[counts.Released] > 0 || d.added[counts.Acquired] > 0 {
 			break
 		}
 		i--
@@ -146,7 +148,7 @@ func (f *facts) blockedAt(i int) bool {
 		return s.Traffic.Waiting > 0
 	}
 	d := between(&f.all[i-1], s)
-	return d.timeouts > 0 || d.canceled > 0
+	return d.added[counts.TimedOut] > 0 || d.added[counts.Canceled] > 0
 }
 
 // queued says whether everybody had to queue in the time that s covers: even the luckiest waited longer than the target.
@@ -192,8 +194,8 @@ func (n *normal) learn(d delta, slow time.Duration) {
 		return
 	}
 	keep := math.Pow(fade, d.span.Seconds())
-	n.holds = n.holds*keep + float64(d.releases)
-	n.seconds = n.seconds*keep + min(d.queryTime, d.holdTime).Seconds()
+	n.holds = n.holds*keep + float64(d.added[counts.Released])
+	n.seconds = n.seconds*keep + min(d.added.Time(counts.QueryTime), d.added.Time(counts.UseTime)).Seconds()
 }
 
 // query is the mean query time of a hold, and whether enough of them were seen.

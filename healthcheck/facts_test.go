@@ -3,6 +3,8 @@ package healthcheck
 import (
 	"testing"
 	"time"
+
+	"github.com/otelpool/pgx/internal/counts"
 )
 
 func TestTheYardstickFadesOverAMinuteAtAnyInterval(t *testing.T) {
@@ -10,9 +12,10 @@ func TestTheYardstickFadesOverAMinuteAtAnyInterval(t *testing.T) {
 		var n normal
 		learn := func(query, over time.Duration) {
 			for range over / interval {
-				d := delta{span: interval, releases: int64(interval / (10 * ms))}
-				d.queryTime = time.Duration(d.releases) * query
-				d.holdTime = d.queryTime
+				d := delta{span: interval}
+				holds := int64(interval / (10 * ms))
+				d.added[counts.Released] = holds
+				d.added[counts.UseTime], d.added[counts.QueryTime] = holds*int64(query), holds*int64(query)
 				n.learn(d, time.Second)
 			}
 		}

@@ -4,6 +4,8 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"github.com/otelpool/pgx/internal/counts"
 )
 
 func TestAPoolThatNobodyUsedIsUnknownAndNotBad(t *testing.T) {
@@ -268,7 +270,7 @@ func TestAStuckPoolIsFoundAtAnyInterval(t *testing.T) {
 		}
 		s := Sample{At: epoch, Full: true}
 		s.Pool = PoolCounts{Max: 4, Total: 4, Used: 4}
-		s.Connect.Opened, s.Connect.LastAt, s.Holders = 4, epoch, times(4, nesting)
+		s.Counts[counts.Opened], s.Connect.LastAt, s.Holders = 4, epoch, times(4, nesting)
 		waiting(4, time.Second)(&s)
 		var r *Report
 		for r == nil || r.Status != Unhealthy {

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/otelpool/pgx/internal/counts"
 )
 
 // symptom is one thing that a rule objects to. Symptoms decide the tier; causes explain them.
@@ -94,13 +96,13 @@ func (f *facts) serviceRules(v *verdict) {
 // errorRules degrade for what went wrong within ErrorWindow. What an outage broke stops counting soon after its end.
 func (f *facts) errorRules(v *verdict) {
 	r, t := &f.reach, &f.s.Traffic
-	counts := func(at time.Time) bool { return f.within(at, f.p.ErrorWindow) }
-	if v.symptoms&cannotServe == 0 && counts(r.trouble) {
+	recent := func(at time.Time) bool { return f.within(at, f.p.ErrorWindow) }
+	if v.symptoms&cannotServe == 0 && recent(r.trouble) {
 		switch {
 		case r.recovered.IsZero() && r.failing():
 			v.add(Degraded, connectFailing, "the last attempt to connect failed %s: %s", f.ago(r.failedAt), r.errorType)
 		case r.recovered.IsZero():
-			if counts(r.lostAt) && !r.proof.After(r.lostAt) { // otherwise it was an acquire that failed, see below
+			if recent(r.lostAt) && !r.proof.After(r.lostAt) { // otherwise it was an acquire that failed, see below
 				v.add(Degraded, connectionLost, "a connection was lost %s", f.ago(r.lostAt))
 			}
 		case f.s.At.Sub(r.recovered) < f.p.Settle:
@@ -108,16 +110,16 @@ func (f *facts) errorRules(v *verdict) {
 			v.add(Degraded, connectionLost, "the server answers again since %s", short(f.s.At.Sub(r.recovered)))
 		}
 	}
-	if Classify(t.LastErrorType) != "" && counts(t.LastErrorAt) && !f.forgiven(t.LastErrorAt) {
+	if Classify(t.LastErrorType) != "" && recent(t.LastErrorAt) && !f.forgiven(t.LastErrorAt) {
 		after := r.recovered.IsZero() || t.LastErrorAt.Sub(r.recovered) > f.p.Settle
 		v.settling = v.settling && !after
 		v.add(Degraded, acquireFailed, "an acquire failed %s: %s", f.ago(t.LastErrorAt), t.LastErrorType)
 	}
-	if !f.s.Full && full(f.s) && f.last.canceled > 0 {
+	if !f.s.Full && full(f.s) && f.last.added[counts.Canceled] > 0 {
 		v.settling = false
-		v.add(Degraded, acquireFailed, "%d acquires were given up while the pool was full", f.last.canceled)
+		v.add(Degraded, acquireFailed, "%s given up while the pool was full", count(f.last.added[counts.Canceled], "acquire"))
 	}
-	if at := f.s.Connect.ReadOnlyAt; counts(at) && !f.writable(at) {
+	if at := f.s.Connect.ReadOnlyAt; recent(at) && !f.writable(at) {
 		v.settling = false
 		v.add(Degraded, writeRefused, "the server refused to write %s", f.ago(at))
 	}

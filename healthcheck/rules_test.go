@@ -3,6 +3,8 @@ package healthcheck
 import (
 	"testing"
 	"time"
+
+	"github.com/otelpool/pgx/internal/counts"
 )
 
 // ruled applies the rules alone, without hysteresis, to a pool of 1000 that has just been taken to a state.
@@ -10,7 +12,7 @@ func ruled(t *testing.T, p Policy, change ...func(*Sample)) verdict {
 	t.Helper()
 	s := Sample{At: epoch, Full: true}
 	s.Pool.Max, s.Pool.Total, s.Pool.Idle = 1000, 1000, 1000
-	s.Connect.Opened, s.Connect.LastAt = 1000, epoch.Add(-time.Hour)
+	s.Counts[counts.Opened], s.Connect.LastAt = 1000, epoch.Add(-time.Hour)
 	for _, c := range change {
 		c(&s)
 	}

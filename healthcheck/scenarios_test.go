@@ -3,6 +3,8 @@ package healthcheck
 import (
 	"testing"
 	"time"
+
+	"github.com/otelpool/pgx/internal/counts"
 )
 
 const ms = time.Millisecond
@@ -148,15 +150,16 @@ func TestHealthyWorkloadsRaiseNothing(t *testing.T) {
 		"a rolling reset": func(m *sim) {
 			m.warm()
 			for range 10 {
-				m.tick(easy, func(s *Sample) { s.Pool.Total, s.Connect.Closed = 1, s.Connect.Closed+9 })
+				m.tick(easy, func(s *Sample) { s.Pool.Total = 1 })
 				m.ticks(5, easy, once(connected(9)))
 			}
 		},
 		"lifetime churn": func(m *sim) {
 			m.warm()
 			m.ticks(120, easy, func(s *Sample) {
-				s.Connect.Opened, s.Connect.Closed = s.Connect.Opened+3, s.Connect.Closed+3
-				s.Connect.ConnectTime, s.Connect.LastAt = s.Connect.ConnectTime+15*ms, s.At
+				s.Counts[counts.Opened] += 3
+				s.Counts[counts.CreateTime] += int64(15 * ms)
+				s.Connect.LastAt = s.At
 			})
 		},
 		"one connection for all": func(m *sim) {
@@ -171,7 +174,7 @@ func TestHealthyWorkloadsRaiseNothing(t *testing.T) {
 		},
 		"callers who change their mind": func(m *sim) {
 			m.warm()
-			m.ticks(60, easy, func(s *Sample) { s.Traffic.Canceled++ })
+			m.ticks(60, easy, func(s *Sample) { s.Counts[counts.Canceled]++ })
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -219,7 +222,7 @@ func late(d time.Duration) func(*Sample) { return func(s *Sample) { s.Late = d }
 
 func lost(kind string) func(*Sample) {
 	return func(s *Sample) {
-		s.Connect.Lost++
+		s.Counts[counts.Lost]++
 		s.Connect.LastLostAt, s.Connect.LastLostType = s.At.Add(-500*ms), kind
 	}
 }
@@ -227,21 +230,26 @@ func lost(kind string) func(*Sample) {
 // terminated loses three sessions, and has them replaced at once.
 func terminated(s *Sample) {
 	lost("57P01")(s)
-	s.Connect.Opened += 3
+	s.Counts[counts.Opened] += 3
 	s.Connect.LastAt = s.At.Add(-100 * ms)
 }
 
-func readOnly(s *Sample) { s.Connect.ReadOnly, s.Connect.ReadOnlyAt = s.Connect.ReadOnly+1, s.At }
+func readOnly(s *Sample) {
+	s.Counts[counts.ReadOnly]++
+	s.Connect.ReadOnlyAt = s.At
+}
 
 func slowConnect(s *Sample) {
-	s.Connect.Opened += 2
-	s.Connect.ConnectTime += 2 * 390 * ms
+	s.Counts[counts.Opened] += 2
+	s.Counts[counts.CreateTime] += int64(2 * 390 * ms)
 	s.Connect.LastAt, s.Connect.LastTime = s.At, 390*ms
 }
 
 func statOnly(s *Sample) {
-	*s = Sample{At: s.At, Pool: s.Pool, Traffic: Traffic{OK: s.Traffic.OK, Canceled: s.Traffic.Canceled}}
+	*s = Sample{At: s.At, Pool: s.Pool, Counts: counts.Set{
+		counts.Acquired: s.Counts[counts.Acquired], counts.Canceled: s.Counts[counts.Canceled],
+	}}
 	s.Pool.Used, s.Pool.Idle = s.Pool.Max, 0
 }
 
-func gaveUp(s *Sample) { s.Traffic.Canceled += 5 }
+func gaveUp(s *Sample) { s.Counts[counts.Canceled] += 5 }

@@ -4,6 +4,8 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"github.com/otelpool/pgx/internal/counts"
 )
 
 // sim makes the samples of a simulated pool, one a second.
@@ -53,8 +55,8 @@ func (m *sim) ticks(n int, change ...func(*Sample)) *Report {
 // connected opens n connections at once.
 func connected(n int) func(*Sample) {
 	return func(s *Sample) {
-		s.Connect.Opened += int64(n)
-		s.Connect.ConnectTime += time.Duration(n) * 5 * time.Millisecond
+		s.Counts[counts.Opened] += int64(n)
+		s.Counts[counts.CreateTime] += int64(n) * int64(5*time.Millisecond)
 		s.Connect.LastAt, s.Connect.LastTime = s.At.Add(-100*time.Millisecond), 5*time.Millisecond
 		s.Pool.Total, s.Pool.Idle = s.Pool.Total+n, s.Pool.Idle+n
 	}
@@ -63,13 +65,13 @@ func connected(n int) func(*Sample) {
 // cycles lets n holds of the given length, and query time in it, come and go with waits from least to most.
 func cycles(n int64, hold, query, least, most time.Duration) func(*Sample) {
 	return func(s *Sample) {
-		t := &s.Traffic
-		t.OK, t.Releases, t.Ended = t.OK+n, t.Releases+n, n
-		t.HoldTime += time.Duration(n) * hold
+		c, t := &s.Counts, &s.Traffic
+		c[counts.Acquired] += n
+		c[counts.Released] += n
+		c[counts.UseTime] += n * int64(hold)
+		c[counts.QueryTime] += n * int64(query)
 		t.Occupied += time.Duration(n) * hold
-		t.QueryTime += time.Duration(n) * query
-		t.WaitTime += time.Duration(n) * (least + most) / 2
-		t.MinWait, t.PeakWait = least, most
+		t.MinWait, t.PeakWait, t.Ended = least, most, n
 	}
 }
 
@@ -102,7 +104,7 @@ func waiting(n int, oldest time.Duration) func(*Sample) {
 // refused is a connect that fails.
 func refused(kind, text string) func(*Sample) {
 	return func(s *Sample) {
-		s.Connect.Failures++
+		s.Counts[counts.ConnectFailures]++
 		s.Connect.LastErrorAt, s.Connect.LastErrorType, s.Connect.LastError = s.At.Add(-50*time.Millisecond), kind, text
 	}
 }
@@ -111,9 +113,9 @@ func refused(kind, text string) func(*Sample) {
 func failed(kind string) func(*Sample) {
 	return func(s *Sample) {
 		if kind == "timeout" {
-			s.Traffic.Timeouts++
+			s.Counts[counts.TimedOut]++
 		} else {
-			s.Traffic.Errors++
+			s.Counts[counts.Failed]++
 		}
 		s.Traffic.Ended++
 		s.Traffic.LastErrorAt, s.Traffic.LastErrorType = s.At.Add(-50*time.Millisecond), kind
@@ -123,8 +125,7 @@ func failed(kind string) func(*Sample) {
 // gone loses all connections, by the given error if a query saw it.
 func gone(kind string) func(*Sample) {
 	return func(s *Sample) {
-		s.Connect.Lost += int64(s.Pool.Total)
-		s.Connect.Closed += int64(s.Pool.Total)
+		s.Counts[counts.Lost] += int64(s.Pool.Total)
 		s.Connect.LastLostAt, s.Connect.LastLostType = s.At.Add(-500*time.Millisecond), kind
 		s.Pool.Total, s.Pool.Idle, s.Pool.Used, s.Holders = 0, 0, 0, nil
 	}

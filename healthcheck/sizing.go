@@ -3,6 +3,8 @@ package healthcheck
 import (
 	"fmt"
 	"time"
+
+	"github.com/otelpool/pgx/internal/counts"
 )
 
 // What it takes to advise on a size.
@@ -18,11 +20,11 @@ const (
 // aside by ExpectLongHold come on top. Where a larger pool would only hold, leak or slow down more, it recommends none.
 func size(f *facts) Sizing {
 	d := f.minute
-	if !f.s.Full || d.span < sizingSpan || d.releases < sizingHolds {
+	if !f.s.Full || d.span < sizingSpan || d.added[counts.Released] < sizingHolds {
 		return Sizing{Why: "Too little traffic was seen to advise on a size."}
 	}
-	attempts := float64(d.ok) + float64(d.timeouts) + float64(d.canceled) + float64(d.errors) + float64(d.waiting)
-	s := Sizing{Known: true, ArrivalRate: attempts / d.span.Seconds(), MeanHold: mean(d.occupied, d.releases)}
+	attempts := d.ended() + float64(d.waiting)
+	s := Sizing{Known: true, ArrivalRate: attempts / d.span.Seconds(), MeanHold: mean(d.occupied, d.added[counts.Released])}
 	s.Offered = s.ArrivalRate * s.MeanHold.Seconds()
 	if s.MeanHold <= 0 || s.Offered <= 0 || s.Offered >= sizingMax {
 		return Sizing{Why: "The traffic that was seen makes no sense as a queue."}

@@ -6,6 +6,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/otelpool/pgx/healthcheck"
+	"github.com/otelpool/pgx/internal/counts"
 	"github.com/otelpool/pgx/tracer"
 )
 
@@ -107,32 +108,43 @@ func (m *Monitor) sample(o *observation, late time.Duration) healthcheck.Sample 
 		Pool: healthcheck.PoolCounts{
 			Total: int(o.stat.TotalConns()), Idle: int(o.stat.IdleConns()), Used: int(o.stat.AcquiredConns()),
 			Constructing: int(o.stat.ConstructingConns()), Max: int(o.stat.MaxConns()),
-			MinConns: int(m.limits.minConns), MinIdle: int(m.limits.minIdle),
 		},
 	}
 	if !o.full {
-		s.Traffic.OK = o.stat.AcquireCount()
-		s.Traffic.Canceled = o.stat.CanceledAcquireCount()
-		s.Traffic.WaitTime = o.stat.AcquireDuration()
+		s.Counts[counts.Acquired] = o.stat.AcquireCount()
+		s.Counts[counts.Canceled] = o.stat.CanceledAcquireCount()
 		return s
 	}
-	s.Traffic, s.Connect = traffic(&o.snap), connects(&o.snap)
+	s.Counts, s.Traffic, s.Connect = counted(&o.snap), traffic(&o.snap), connects(&o.snap)
 	s.Holders, s.Waiters = holders(o.snap.Holders), waiters(o.snap.Waiters)
 	return s
+}
+
+// counted is what of the hook's counters the judge reads.
+func counted(snap *tracer.Snapshot) counts.Set {
+	c, f := &snap.Counters, &snap.Faults
+	set := counts.Set{
+		counts.Acquired: c.OK, counts.TimedOut: c.Timeouts, counts.Canceled: c.Canceled, counts.Failed: c.Errors,
+		counts.Released: c.Releases, counts.UseTime: int64(c.UseTime), counts.QueryTime: int64(c.QueryTime),
+		counts.Opened: c.Opened, counts.CreateTime: int64(c.CreateTime), counts.ConnectFailures: f.Connect.Count,
+		counts.Lost: f.Lost.Count, counts.ReadOnly: f.ReadOnly.Count,
+	}
+	for i, reason := range tracer.Reasons {
+		switch reason {
+		case tracer.ReasonBroken:
+			set[counts.DestroyedBroken] = c.Doomed[i]
+		case tracer.ReasonBusy:
+			set[counts.DestroyedBusy] = c.Doomed[i]
+		}
+	}
+	return set
 }
 
 func traffic(snap *tracer.Snapshot) healthcheck.Traffic {
 	c, f := &snap.Counters, &snap.Faults.Acquire
 	t := healthcheck.Traffic{
-		OK: c.OK, Timeouts: c.Timeouts, Canceled: c.Canceled, Errors: c.Errors, Releases: c.Releases,
-		Waiting: int(c.Waiting), WaitTime: c.WaitTime, HoldTime: c.UseTime, QueryTime: c.QueryTime,
-		MinWait: snap.MinWait, PeakWait: snap.PeakWait, Ended: snap.Ended,
+		Waiting: int(c.Waiting), MinWait: snap.MinWait, PeakWait: snap.PeakWait, Ended: snap.Ended,
 		LastError: f.Text, LastErrorType: f.Type, LastErrorAt: f.At,
-	}
-	for i, reason := range tracer.Reasons {
-		if reason == tracer.ReasonBroken || reason == tracer.ReasonBusy {
-			t.Cut += c.Doomed[i]
-		}
 	}
 	if len(snap.Waiters) > 0 {
 		t.OldestWait = snap.Waiters[0].Age
@@ -148,17 +160,11 @@ func traffic(snap *tracer.Snapshot) healthcheck.Traffic {
 
 func connects(snap *tracer.Snapshot) healthcheck.Connects {
 	c, f := &snap.Counters, &snap.Faults
-	out := healthcheck.Connects{
-		Opened: c.Opened, Failures: f.Connect.Count, InFlight: int(c.Connecting),
-		ConnectTime: c.CreateTime, LastTime: c.LastCreate, LastAt: c.LastOpenedAt,
+	return healthcheck.Connects{
+		InFlight: int(c.Connecting), LastTime: c.LastCreate, LastAt: c.LastOpenedAt,
 		LastError: f.Connect.Text, LastErrorType: f.Connect.Type, LastErrorAt: f.Connect.At,
-		Lost: f.Lost.Count, LastLostType: f.Lost.Type, LastLostAt: f.Lost.At,
-		ReadOnly: f.ReadOnly.Count, ReadOnlyAt: f.ReadOnly.At,
+		LastLostType: f.Lost.Type, LastLostAt: f.Lost.At, ReadOnlyAt: f.ReadOnly.At,
 	}
-	for _, n := range c.Closed {
-		out.Closed += n
-	}
-	return out
 }
 
 func holders(held []tracer.Holder) []healthcheck.Holder {
@@ -167,7 +173,7 @@ func holders(held []tracer.Holder) []healthcheck.Holder {
 	for _, h := range held {
 		out = append(out, healthcheck.Holder{
 			Site: h.Site, Age: h.Age, Idle: h.Idle, Querying: h.Querying, InTx: h.InTx, Tier: healthcheck.Tier(h.Tier),
-			Expected: h.Expected != "", Waiting: h.Blocked, PID: h.PID, Queries: h.Queries,
+			Expected: h.Expected != "", Waiting: h.Blocked, PID: h.PID,
 		})
 	}
 	return out
