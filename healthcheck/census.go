@@ -66,13 +66,13 @@ func newCensus(f *facts) census {
 	return c
 }
 
-func occupied(h *Holder, waits map[uint32]*Backend, pause time.Duration) occupation {
+func occupied(h *HeldConn, waits map[uint32]*Backend, pause time.Duration) occupation {
 	switch {
 	case h.Expected:
 		return exempt
-	case h.Waiting:
+	case h.NestedAcquire:
 		return nested
-	case h.Tier >= TierIdleHeld && !h.Querying:
+	case h.Leaked && !h.Querying:
 		return leaked
 	case waits[h.PID] != nil:
 		return locked

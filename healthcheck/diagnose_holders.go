@@ -18,7 +18,7 @@ func diagnoseLeak(f *facts, v *verdict) []suspect {
 	}
 	orphans := 0
 	for i, h := range f.s.Holders {
-		if f.census.of[i] == leaked && h.Tier >= TierOrphaned {
+		if f.census.of[i] == leaked && h.Orphaned {
 			orphans++
 		}
 	}
@@ -39,7 +39,7 @@ func diagnoseNested(f *facts, v *verdict) []suspect {
 	holders, waiters := f.census.count[nested], 0
 	sites := make(map[string]int)
 	for _, w := range f.s.Waiters {
-		if w.Held {
+		if w.NestedAcquire {
 			waiters++
 			if w.Site != "" {
 				sites[w.Site]++

@@ -165,9 +165,9 @@ func (c *chaos) sample() Sample {
 		LastLostType: c.kind(), LastLostAt: c.time(), ReadOnlyAt: c.time()}
 	for range c.byte() % 5 {
 		b := c.byte()
-		s.Holders = append(s.Holders, Holder{Site: c.kind(), Age: c.duration(), Idle: c.duration(), Querying: b&1 != 0,
-			Expected: b&2 != 0, Waiting: b&4 != 0, Tier: Tier(b >> 3), PID: uint32(b)})
-		s.Waiters = append(s.Waiters, Waiter{Site: c.kind(), Held: b&1 != 0})
+		s.Holders = append(s.Holders, HeldConn{Site: c.kind(), Age: c.duration(), Idle: c.duration(), Querying: b&1 != 0,
+			Expected: b&2 != 0, NestedAcquire: b&4 != 0, Leaked: b&8 != 0, Orphaned: b&16 != 0, PID: uint32(b)})
+		s.Waiters = append(s.Waiters, PendingAcquire{Site: c.kind(), NestedAcquire: b&1 != 0})
 	}
 	if flags&4 != 0 {
 		s.Server = &ServerView{At: c.time(), ReadOnly: flags&8 != 0, MaxConns: i(),

@@ -246,7 +246,7 @@ func TestTheWindowIsBoundedAndReachesFarEnough(t *testing.T) {
 	for _, interval := range []time.Duration{10 * ms, 100 * ms, time.Second, 10 * time.Second} {
 		var w window
 		for i := range 20000 {
-			w.add(Sample{At: epoch.Add(time.Duration(i) * interval), Holders: make([]Holder, 3)})
+			w.add(Sample{At: epoch.Add(time.Duration(i) * interval), Holders: make([]HeldConn, 3)})
 			if len(w) > windowSize {
 				t.Fatalf("%v: %d samples", interval, len(w))
 			}
@@ -290,7 +290,7 @@ func BenchmarkJudge(b *testing.B) {
 	j, _ := NewJudge("orders", Evidence())
 	s := Sample{At: epoch, Full: true}
 	s.Pool = PoolCounts{Max: 100, Total: 100, Used: 100}
-	s.Holders = slices.Repeat([]Holder{asking}, 100)
+	s.Holders = slices.Repeat([]HeldConn{asking}, 100)
 	b.ReportAllocs()
 	for b.Loop() {
 		s.At = s.At.Add(time.Second)

@@ -144,7 +144,7 @@ func hangingFor(f *facts) time.Duration {
 func silentFor(f *facts) time.Duration {
 	asked := func(s *Sample) bool { return s.Pool.Used > 0 || s.Traffic.Waiting > 0 || s.Connect.InFlight > 0 }
 	for _, h := range f.s.Holders {
-		if !h.Querying && !h.Expected && !h.Waiting {
+		if !h.Querying && !h.Expected && !h.NestedAcquire {
 			return 0 // it was answered, and thinks
 		}
 	}

@@ -114,7 +114,7 @@ func TestEvidenceAtItsBoundaries(t *testing.T) {
 		"an error 60 s ago":                 {f(failedAgo(60 * time.Second)), Degraded},
 		"an error 61 s ago":                 {f(failedAgo(61 * time.Second)), Healthy},
 		"one leak":                          {f(held(forgot)), Degraded},
-		"one long hold, expected":           {f(held(with(forgot, func(h *Holder) { h.Expected = true }))), Healthy},
+		"one long hold, expected":           {f(held(with(forgot, func(h *HeldConn) { h.Expected = true }))), Healthy},
 		"all at once, but late":             {f(held(forgot), waiting(9, time.Minute), late(499*ms)), Degraded},
 		"late by half a second":             {f(late(500 * ms)), Degraded},
 		"late by less":                      {f(late(499 * ms)), Healthy},

@@ -19,8 +19,8 @@ type Sample struct {
 	Pool    PoolCounts
 	Traffic Traffic
 	Connect Connects
-	Holders []Holder // every held connection, oldest first, at most [MaxHolders]
-	Waiters []Waiter // acquires that are waiting now, oldest first, at most [MaxWaiters]
+	Holders []HeldConn       // every held connection, oldest first, at most [MaxHolders]
+	Waiters []PendingAcquire // acquires that are waiting now, oldest first, at most [MaxWaiters]
 	Server  *ServerView
 	Probe   Probe
 
@@ -79,34 +79,25 @@ type Connects struct {
 	ReadOnlyAt   time.Time // when a statement was last refused by SQLSTATE 25006 (read_only_sql_transaction)
 }
 
-// Tier says how strong the evidence is that a held connection has leaked.
-type Tier int8
-
-const (
-	TierNone     Tier = iota // not suspicious
-	TierSlowHold             // held past the threshold, still working
-	TierIdleHeld             // and nothing asked of the server for the threshold: a suspected leak
-	TierOrphaned             // and the context it was acquired with is done: a leak
-)
-
-// Holder is one held connection.
-type Holder struct {
+// HeldConn is a connection that somebody has out of the pool.
+type HeldConn struct {
 	Site     string        // where it was taken: "file.go:42 pkg.Func", the application's first frame
+	PID      uint32        // of its server process
 	Age      time.Duration // since it was acquired
 	Idle     time.Duration // since the server last worked for it; 0 while it does
 	Querying bool          // a query is open and the server is working on it
 	InTx     bool          // inside a transaction block, as of its last query
-	Tier     Tier
-	Expected bool // exempted by ExpectLongHold
-	Waiting  bool // the same request (goroutine or context) waits for another connection of this pool: a nested acquire
-	PID      uint32
+
+	NestedAcquire bool // its request (goroutine or context) waits for another connection of this pool
+	Expected      bool // exempted by ExpectLongHold
+	Leaked        bool // suspected: held, with nothing asked of the server, for the leak threshold
+	Orphaned      bool // leaked for sure: the context it was acquired with is done as well
 }
 
-// Waiter is one acquire that is waiting.
-type Waiter struct {
-	Site string
-	Age  time.Duration
-	Held bool // the same request already holds a connection of this pool: a nested acquire
+// PendingAcquire is an acquire that is waiting.
+type PendingAcquire struct {
+	Site          string
+	NestedAcquire bool // its request already holds a connection of this pool
 }
 
 // Probe is what the facade's own connection, outside the pool, found while the pool was not healthy. The zero value says

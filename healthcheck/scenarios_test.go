@@ -10,15 +10,15 @@ import (
 const ms = time.Millisecond
 
 var (
-	asking   = Holder{Site: "orders.go:42 shop.Load", Querying: true, Age: 4 * ms}
-	forgot   = Holder{Site: "report.go:9 shop.Report", Age: time.Minute, Idle: time.Minute, Tier: TierIdleHeld}
-	thinking = Holder{Site: "mail.go:5 shop.Send", Age: 300 * ms, Idle: 200 * ms, InTx: true}
-	nesting  = Holder{Site: "pay.go:3 shop.Pay", Age: 2 * time.Second, Idle: 2 * time.Second, Waiting: true}
-	crawling = Holder{Site: "list.go:8 shop.List", Age: 900 * ms, Querying: true}
-	listener = Holder{Site: "events.go:1 shop.Listen", Age: time.Hour, Querying: true, Expected: true}
+	asking   = HeldConn{Site: "orders.go:42 shop.Load", Querying: true, Age: 4 * ms}
+	forgot   = HeldConn{Site: "report.go:9 shop.Report", Age: time.Minute, Idle: time.Minute, Leaked: true}
+	thinking = HeldConn{Site: "mail.go:5 shop.Send", Age: 300 * ms, Idle: 200 * ms, InTx: true}
+	nesting  = HeldConn{Site: "pay.go:3 shop.Pay", Age: 2 * time.Second, Idle: 2 * time.Second, NestedAcquire: true}
+	crawling = HeldConn{Site: "list.go:8 shop.List", Age: 900 * ms, Querying: true}
+	listener = HeldConn{Site: "events.go:1 shop.Listen", Age: time.Hour, Querying: true, Expected: true}
 )
 
-func with(h Holder, change func(*Holder)) Holder { change(&h); return h }
+func with(h HeldConn, change func(*HeldConn)) HeldConn { change(&h); return h }
 
 func locks(n int, ours bool) func(*Sample) {
 	return func(s *Sample) {
@@ -44,12 +44,12 @@ func TestEveryCauseIsNamedFirstInItsScenario(t *testing.T) {
 		"one leaked connection":                 {sick: f(held(forgot), cycles(50, 5*ms, 4*ms, 0, ms)), cause: CauseLeak, status: Degraded},
 		"leaks that fill the pool":              {sick: f(held(times(10, forgot)...), waiting(4, time.Second)), cause: CauseLeak, status: Degraded},
 		"leaks that stop the pool":              {within: 12, sick: f(held(times(10, forgot)...), waiting(4, time.Second)), cause: CauseLeak, status: Unhealthy},
-		"leaks of all ages":                     {sick: f(held(append(times(3, forgot), times(7, with(forgot, func(h *Holder) { h.Tier, h.Idle = TierNone, 9*time.Second }))...)...), waiting(4, time.Second)), cause: CauseLeak, status: Degraded},
+		"leaks of all ages":                     {sick: f(held(append(times(3, forgot), times(7, with(forgot, func(h *HeldConn) { h.Leaked, h.Idle = false, 9*time.Second }))...)...), waiting(4, time.Second)), cause: CauseLeak, status: Degraded},
 		"nested acquires":                       {sick: f(held(times(10, nesting)...), waiting(10, time.Second)), cause: CauseNestedAcquire, status: Degraded},
-		"nested acquires past the threshold":    {within: 12, sick: f(held(times(10, with(nesting, func(h *Holder) { h.Tier = TierIdleHeld }))...), waiting(10, time.Second)), cause: CauseNestedAcquire, status: Unhealthy},
+		"nested acquires past the threshold":    {within: 12, sick: f(held(times(10, with(nesting, func(h *HeldConn) { h.Leaked = true }))...), waiting(10, time.Second)), cause: CauseNestedAcquire, status: Unhealthy},
 		"sleeping in transactions":              {sick: f(held(times(10, thinking)...), waiting(20, 400*ms), cycles(30, 300*ms, 5*ms, 200*ms, 600*ms)), cause: CauseHeldIdle, status: Degraded},
 		"queries that turned slow":              {sick: f(held(times(10, crawling)...), waiting(20, 800*ms), cycles(11, 900*ms, 890*ms, 700*ms, 900*ms)), cause: CauseSlowDatabase, status: Degraded},
-		"queries that do not come back":         {within: 12, sick: f(held(times(10, with(crawling, func(h *Holder) { h.Age = 11 * time.Second }))...), waiting(20, time.Second)), cause: CauseSlowDatabase, status: Unhealthy},
+		"queries that do not come back":         {within: 12, sick: f(held(times(10, with(crawling, func(h *HeldConn) { h.Age = 11 * time.Second }))...), waiting(20, time.Second)), cause: CauseSlowDatabase, status: Unhealthy},
 		"a pool that was never fast":            {cold: true, sick: f(connected(1), held(times(10, crawling)...), waiting(20, 800*ms), cycles(11, 900*ms, 890*ms, 700*ms, 900*ms)), cause: CauseSlowDatabase, status: Degraded},
 		"a table locked by an outsider":         {sick: f(held(times(10, crawling)...), waiting(20, 800*ms), locks(10, false)), cause: CauseLockContention, status: Degraded},
 		"a table locked by one of us":           {sick: f(held(times(10, crawling)...), waiting(20, 800*ms), locks(9, true)), cause: CauseLockContention, status: Degraded},
@@ -141,7 +141,7 @@ func TestHealthyWorkloadsRaiseNothing(t *testing.T) {
 		},
 		"batch jobs": func(m *sim) {
 			m.warm()
-			m.ticks(120, held(times(10, with(crawling, func(h *Holder) { h.Age = 20 * time.Second }))...))
+			m.ticks(120, held(times(10, with(crawling, func(h *HeldConn) { h.Age = 20 * time.Second }))...))
 		},
 		"a LISTEN worker": func(m *sim) {
 			m.warm()

@@ -76,7 +76,7 @@ func cycles(n int64, hold, query, least, most time.Duration) func(*Sample) {
 }
 
 // held makes hs the holders, all connections beyond them idle.
-func held(hs ...Holder) func(*Sample) {
+func held(hs ...HeldConn) func(*Sample) {
 	return func(s *Sample) {
 		s.Holders = slices.Clone(hs)
 		s.Pool.Used = len(hs)
@@ -85,8 +85,8 @@ func held(hs ...Holder) func(*Sample) {
 	}
 }
 
-func times(n int, h Holder) []Holder {
-	hs := slices.Repeat([]Holder{h}, n)
+func times(n int, h HeldConn) []HeldConn {
+	hs := slices.Repeat([]HeldConn{h}, n)
 	for i := range hs {
 		hs[i].PID = uint32(100 + i)
 	}
@@ -97,7 +97,7 @@ func times(n int, h Holder) []Holder {
 func waiting(n int, oldest time.Duration) func(*Sample) {
 	return func(s *Sample) {
 		s.Traffic.Waiting, s.Traffic.OldestWait = n, oldest
-		s.Waiters = slices.Repeat([]Waiter{{Site: "shop.go:7 shop.Pay", Age: oldest}}, n)
+		s.Waiters = slices.Repeat([]PendingAcquire{{Site: "shop.go:7 shop.Pay"}}, n)
 	}
 }
 
@@ -142,6 +142,6 @@ func (m *sim) warm() {
 
 func easy(s *Sample) {
 	cycles(100, 5*time.Millisecond, 4*time.Millisecond, 0, time.Millisecond)(s)
-	held(times(1, Holder{Site: "orders.go:42 shop.Load", Age: 2 * time.Millisecond, Querying: true})...)(s)
+	held(times(1, HeldConn{Site: "orders.go:42 shop.Load", Age: 2 * time.Millisecond, Querying: true})...)(s)
 	waiting(0, 0)(s)
 }

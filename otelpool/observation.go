@@ -167,23 +167,24 @@ func connects(snap *tracer.Snapshot) healthcheck.Connects {
 	}
 }
 
-func holders(held []tracer.Holder) []healthcheck.Holder {
+func holders(held []tracer.Holder) []healthcheck.HeldConn {
 	held = held[:min(len(held), healthcheck.MaxHolders)]
-	out := make([]healthcheck.Holder, 0, len(held))
+	out := make([]healthcheck.HeldConn, 0, len(held))
 	for _, h := range held {
-		out = append(out, healthcheck.Holder{
-			Site: h.Site, Age: h.Age, Idle: h.Idle, Querying: h.Querying, InTx: h.InTx, Tier: healthcheck.Tier(h.Tier),
-			Expected: h.Expected != "", Waiting: h.Blocked, PID: h.PID,
+		out = append(out, healthcheck.HeldConn{
+			Site: h.Site, PID: h.PID, Age: h.Age, Idle: h.Idle, Querying: h.Querying, InTx: h.InTx,
+			NestedAcquire: h.Blocked, Expected: h.Expected != "",
+			Leaked: h.Tier >= tracer.TierIdleHeld, Orphaned: h.Tier >= tracer.TierOrphaned,
 		})
 	}
 	return out
 }
 
-func waiters(waiting []tracer.Waiter) []healthcheck.Waiter {
+func waiters(waiting []tracer.Waiter) []healthcheck.PendingAcquire {
 	waiting = waiting[:min(len(waiting), healthcheck.MaxWaiters)]
-	out := make([]healthcheck.Waiter, 0, len(waiting))
+	out := make([]healthcheck.PendingAcquire, 0, len(waiting))
 	for _, w := range waiting {
-		out = append(out, healthcheck.Waiter{Site: w.Site, Age: w.Age, Held: w.Holds})
+		out = append(out, healthcheck.PendingAcquire{Site: w.Site, NestedAcquire: w.Holds})
 	}
 	return out
 }
