@@ -57,12 +57,9 @@ func diagnose(f *facts, v *verdict) []Finding {
 	return out
 }
 
-// runbooks is where the page of each cause is.
-const runbooks = "https://github.com/otelpool/pgx/blob/main/docs/runbooks/"
-
 func suspicion(weight float64, c Cause, summary string, evidence []string, advice string) suspect {
 	return suspect{weight: weight, Finding: Finding{
-		Cause: c, Summary: summary, Evidence: evidence, Advice: advice, Runbook: runbooks + string(c) + ".md",
+		Cause: c, Summary: summary, Evidence: evidence, Advice: advice, Runbook: c.Runbook(),
 	}}
 }
 

@@ -63,28 +63,6 @@ func (s State) Status() Status {
 
 func (s State) draining() bool { return s == ShuttingDown || s == Terminated }
 
-// Cause names what is wrong. The values are the label values of otelpool.health.cause and the names of the runbooks.
-type Cause string
-
-// The causes that a report can name.
-const (
-	CauseLeak                Cause = "leak"
-	CauseNestedAcquire       Cause = "nested_acquire"
-	CauseHeldIdle            Cause = "held_idle"
-	CauseSlowDatabase        Cause = "slow_database"
-	CauseLockContention      Cause = "lock_contention"
-	CauseUndersized          Cause = "undersized"
-	CauseUnreachable         Cause = "unreachable"
-	CauseRejectedCredentials Cause = "rejected_credentials"
-	CauseTooManyConnections  Cause = "too_many_connections"
-	CauseServerStarting      Cause = "server_starting"
-	CauseServerShutdown      Cause = "server_shutdown"
-	CauseReadOnly            Cause = "read_only"
-	CauseSlowConnect         Cause = "slow_connect"
-	CauseProcessStarved      Cause = "process_starved"
-	CauseInsufficientData    Cause = "insufficient_data"
-)
-
 // Finding is one thing that is wrong: what, how we know, and what to do.
 type Finding struct {
 	Cause    Cause    `json:"cause"`

@@ -196,7 +196,7 @@ func TestHealthyWorkloadsRaiseNothing(t *testing.T) {
 func complete(t *testing.T, r *Report) {
 	t.Helper()
 	for _, f := range r.Findings {
-		if f.Summary == "" || f.Advice == "" || len(f.Evidence) == 0 || f.Runbook != runbooks+string(f.Cause)+".md" {
+		if f.Summary == "" || f.Advice == "" || len(f.Evidence) == 0 || f.Runbook != f.Cause.Runbook() {
 			t.Errorf("incomplete finding: %+v", f)
 		}
 	}
