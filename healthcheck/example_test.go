@@ -14,7 +14,7 @@ func ExampleJudge() {
 		panic(err)
 	}
 	start := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
-	sample := healthcheck.Sample{Full: true, Connect: healthcheck.Connects{
+	sample := healthcheck.Sample{HasTracer: true, Connect: healthcheck.Connects{
 		LastErrorType: "28P01", LastError: "password authentication failed", LastErrorAt: start,
 	}}
 	for i := range 2 {

@@ -154,7 +154,7 @@ func (c *chaos) kind() string {
 func (c *chaos) sample() Sample {
 	i := func() int { return int(c.int64()) }
 	flags := c.byte()
-	s := Sample{At: c.time(), Late: c.duration() * time.Duration(flags&1), Full: flags&2 == 0, Closed: flags&0xfc == 0xfc}
+	s := Sample{At: c.time(), Late: c.duration() * time.Duration(flags&1), HasTracer: flags&2 == 0, Closed: flags&0xfc == 0xfc}
 	s.Pool = PoolCounts{i(), i(), i(), i(), i()}
 	for i := range s.Counts {
 		s.Counts[i] = c.int64()

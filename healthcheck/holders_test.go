@@ -41,8 +41,8 @@ func TestTheBlockersAreNamedAsFarAsTheyAreKnown(t *testing.T) {
 			}}
 		})
 		got := finding(t, r, CauseLockContention)
-		named := slices.ContainsFunc(got.Evidence, func(line string) bool { return strings.HasPrefix(line, "blocked by") })
-		if named != (c.evidence != "") || named && !slices.Contains(got.Evidence, c.evidence) || !strings.HasPrefix(got.Advice, c.advice) {
+		said := slices.ContainsFunc(got.Evidence, func(line string) bool { return strings.HasPrefix(line, "blocked by") })
+		if said != (c.evidence != "") || said && !slices.Contains(got.Evidence, c.evidence) || !strings.HasPrefix(got.Advice, c.advice) {
 			t.Errorf("%s: %+v", name, got)
 		}
 	}

@@ -69,7 +69,7 @@ func TestGettingBetterTakesThreeSamplesAndADwell(t *testing.T) {
 	}
 
 	p := Evidence()
-	p.Dwell = 0
+	p.MinStateDuration = 0
 	m = newSim(t, p)
 	m.warm()
 	m.ticks(2, waiting(3, 150*ms), held(times(10, asking)...))
@@ -268,7 +268,7 @@ func TestAStuckPoolIsFoundAtAnyInterval(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		s := Sample{At: epoch, Full: true}
+		s := Sample{At: epoch, HasTracer: true}
 		s.Pool = PoolCounts{Max: 4, Total: 4, Used: 4}
 		s.Counts[counts.Opened], s.Connect.LastAt, s.Holders = 4, epoch, times(4, nesting)
 		waiting(4, time.Second)(&s)
@@ -288,7 +288,7 @@ func TestAStuckPoolIsFoundAtAnyInterval(t *testing.T) {
 
 func BenchmarkJudge(b *testing.B) {
 	j, _ := NewJudge("orders", Evidence())
-	s := Sample{At: epoch, Full: true}
+	s := Sample{At: epoch, HasTracer: true}
 	s.Pool = PoolCounts{Max: 100, Total: 100, Used: 100}
 	s.Holders = slices.Repeat([]HeldConn{asking}, 100)
 	b.ReportAllocs()

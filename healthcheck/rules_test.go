@@ -10,14 +10,14 @@ import (
 // ruled applies the rules alone, without hysteresis, to a pool of 1000 that has just been taken to a state.
 func ruled(t *testing.T, p Policy, change ...func(*Sample)) verdict {
 	t.Helper()
-	s := Sample{At: epoch, Full: true}
+	s := Sample{At: epoch, HasTracer: true}
 	s.Pool.Max, s.Pool.Total, s.Pool.Idle = 1000, 1000, 1000
 	s.Counts[counts.Opened], s.Connect.LastAt = 1000, epoch.Add(-time.Hour)
 	for _, c := range change {
 		c(&s)
 	}
 	clean(&s)
-	return decide(newFacts(&p, []Sample{s}, normal{}))
+	return decide(newFacts(&p, []Sample{s}, baseline{}))
 }
 
 func idle(n int) func(*Sample) {
@@ -140,7 +140,7 @@ func TestTheUsageWarningOfEvidenceIsNoVerdict(t *testing.T) {
 func TestStuckMeansFullAndNothingReleasedForTenSeconds(t *testing.T) {
 	full := f(held(times(10, crawling)...), waiting(1, time.Second))
 	one := Evidence()
-	one.Enter = 1
+	one.WorsenAfter = 1
 	for after, want := range map[int]Status{9: Degraded, 10: Unhealthy} {
 		m := newSim(t, one)
 		m.warm()

@@ -26,7 +26,7 @@ func newSim(t *testing.T, p Policy) *sim {
 		t.Fatal(err)
 	}
 	m := &sim{t: t, judge: j}
-	m.s.At, m.s.Full = epoch, true
+	m.s.At, m.s.HasTracer = epoch, true
 	m.s.Pool.Max = 10
 	return m
 }

@@ -104,7 +104,7 @@ const starvedAfter = 500 * time.Millisecond
 // sample puts an observation into the judge's words: the one place where the hook's and the pool's numbers meet.
 func (m *Monitor) sample(o *observation, late time.Duration) healthcheck.Sample {
 	s := healthcheck.Sample{
-		At: o.at, Late: late, Full: o.full, Closed: m.draining.Load(), Server: o.probe.server, Probe: o.probe.probe,
+		At: o.at, Late: late, HasTracer: o.full, Closed: m.draining.Load(), Server: o.probe.server, Probe: o.probe.probe,
 		Pool: healthcheck.PoolCounts{
 			Total: int(o.stat.TotalConns()), Idle: int(o.stat.IdleConns()), Used: int(o.stat.AcquiredConns()),
 			Constructing: int(o.stat.ConstructingConns()), Max: int(o.stat.MaxConns()),
