@@ -2,11 +2,105 @@ package healthcheck
 
 import "slices"
 
+// Cause names what is wrong. The values are the label values of otelpool.health.cause and the names of the runbooks.
+type Cause string
+
+// The causes that a report can name.
+const (
+	CauseLeak                Cause = "leak"
+	CauseNestedAcquire       Cause = "nested_acquire"
+	CauseHeldIdle            Cause = "held_idle"
+	CauseSlowDatabase        Cause = "slow_database"
+	CauseLockContention      Cause = "lock_contention"
+	CauseUndersized          Cause = "undersized"
+	CauseUnreachable         Cause = "unreachable"
+	CauseRejectedCredentials Cause = "rejected_credentials"
+	CauseTooManyConnections  Cause = "too_many_connections"
+	CauseServerStarting      Cause = "server_starting"
+	CauseServerShutdown      Cause = "server_shutdown"
+	CauseReadOnly            Cause = "read_only"
+	CauseSlowConnect         Cause = "slow_connect"
+	CauseProcessStarved      Cause = "process_starved"
+	CauseInsufficientData    Cause = "insufficient_data"
+)
+
+// causes describes every cause once: the list, the runbooks' index and docs/health.md are made from it.
+var causes = [...]struct {
+	cause     Cause
+	meaning   string // the first sentence of its runbook
+	decidedBy string // the evidence for it, in Markdown
+}{
+	{CauseLeak,
+		"A connection is held, nothing has been asked of the server for the leak threshold (30 s), and nobody is waiting for an answer on it.",
+		"connections held past the threshold with nothing asked of the server, see [leaks](leaks.md); one is enough"},
+	{CauseNestedAcquire,
+		"Requests wait for a second connection while they hold a first.",
+		"the same request holds one connection and waits for another"},
+	{CauseHeldIdle,
+		"The application holds connections while it does something else: calls another service, reads a file, computes, sleeps.",
+		"most holders idle, or holds spent mostly outside queries; also SQLSTATE 25P03"},
+	{CauseSlowDatabase,
+		"Queries take longer than they used to, or than half a second, so connections come back late and callers queue.",
+		"holders wait for the server, three times as long as while the pool was healthy, or 500 ms and more; says so if the server has nothing to do for them and the time is lost on the way"},
+	{CauseLockContention,
+		"Our queries wait for locks that other sessions hold: a migration, a forgotten transaction, or our own transactions taking locks in different orders.",
+		"`pg_stat_activity` says that our backends wait for a lock; names the blockers, and where ours were taken"},
+	{CauseUndersized,
+		"The pool is too small for its traffic: holds are short, connections are used well, and callers still wait.",
+		"a queue although holds are short, used well and no slower than before"},
+	{CauseUnreachable,
+		"The database cannot be reached: refused, no such host, no answer, or cut connections.",
+		"connects fail by refusal, DNS, TLS, timeout, reset or SQLSTATE 08xxx; or hang with nothing coming back: for 5 s it is an outage, for half a second, if connects used to be quick, the explanation of a wait"},
+	{CauseRejectedCredentials,
+		"The server refuses the role, the password or the database.",
+		"SQLSTATE 28xxx, 3D000, 42501 or 57P04 on connect; after 28xxx the probe does not try again"},
+	{CauseTooManyConnections,
+		"The server has no connection left, or the role or the database has reached its limit (SQLSTATE 53300).",
+		"53300 or 53400 on connect"},
+	{CauseServerStarting,
+		"The server is starting up or recovering and takes no connections yet (57P03).",
+		"57P03"},
+	{CauseServerShutdown,
+		"The server ended our sessions (57P01, 57P02): it was stopped or restarted, failed over, or somebody called pg_terminate_backend.",
+		"sessions ended by 57P01, 57P02 or 57P05; 57P03 that says so"},
+	{CauseReadOnly,
+		"The server refuses to write (25006): we reached a standby, it was made read-only, or the transaction was begun read-only.",
+		"statements refused with 25006; the server's view tells a standby from a read-only transaction"},
+	{CauseSlowConnect,
+		"Requests wait for connections to be made: DNS, TLS, authentication or distance make each one slow.",
+		"requests wait and connects take as long as the waits"},
+	{CauseProcessStarved,
+		"The process itself did not get to run: too little CPU, long garbage collections, a paused machine.",
+		"samples come late"},
+	{CauseInsufficientData,
+		"The pool is not well, and nothing that was seen explains it.",
+		"something is wrong and nothing above explains it, or no hook observes the pool"},
+}
+
 // Causes lists every cause that a report can name, in the order of their runbooks.
-var Causes = []Cause{
-	CauseLeak, CauseNestedAcquire, CauseHeldIdle, CauseSlowDatabase, CauseLockContention, CauseUndersized,
-	CauseUnreachable, CauseRejectedCredentials, CauseTooManyConnections, CauseServerStarting, CauseServerShutdown,
-	CauseReadOnly, CauseSlowConnect, CauseProcessStarved, CauseInsufficientData,
+var Causes = listCauses()
+
+func listCauses() []Cause {
+	list := make([]Cause, 0, len(causes))
+	for _, row := range causes {
+		list = append(list, row.cause)
+	}
+	return list
+}
+
+// Meaning says in one sentence what a cause means; it is empty for what is none.
+func (c Cause) Meaning() string {
+	for _, row := range causes {
+		if row.cause == c {
+			return row.meaning
+		}
+	}
+	return ""
+}
+
+// Runbook is the URL of the page about the cause: how to see it, and what to do.
+func (c Cause) Runbook() string {
+	return "https://github.com/otelpool/pgx/blob/main/docs/runbooks/" + string(c) + ".md"
 }
 
 // Names reports whether one of the findings has the given cause.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/otelpool/pgx/internal/counts"
 	"github.com/otelpool/pgx/internal/errtype"
 )
 
@@ -54,42 +55,42 @@ func remedyFor(c Cause, errorType string) remedy {
 }
 
 // diagnoseConnecting explains why connecting fails, from the last error or from the silence.
-func diagnoseConnecting(f *facts, v *verdict) []suspect {
+func diagnoseConnecting(f *facts, v *verdict) []candidate {
 	r := &f.reach
 	weight := 0.0
 	switch {
 	case v.symptoms&cannotServe != 0:
-		weight = 100
+		weight = weightNoWay
 	case v.symptoms&connectFailing != 0:
-		weight = 80
+		weight = weightConnectFailing
 	case v.symptoms&waits != 0 && !r.failing() && r.hushed(f):
-		return []suspect{f.noAnswer(97)}
-	case v.symptoms&connectionLost != 0 && f.within(r.failedAt, f.p.ErrorWindow):
-		weight = f.lately(v, 55)
+		return []candidate{f.noAnswer(weightSilent)}
+	case v.symptoms&connectionLost != 0 && f.happenedWithin(r.failedAt, f.p.ErrorWindow):
+		weight = f.weighPast(v, weightConnectFailed)
 	case v.symptoms&acquireFailed != 0 && ofConnection(f.s.Traffic.LastErrorType):
-		return []suspect{f.unserved(f.lately(v, 54))}
+		return []candidate{f.failedAcquire(f.weighPast(v, weightAcquireFailed))}
 	default:
 		return nil
 	}
 	if !r.failing() && v.symptoms&cannotServe != 0 {
-		return []suspect{f.noAnswer(weight)}
+		return []candidate{f.noAnswer(weight)}
 	}
 	cause := connectCause(r.errorType, r.text)
-	why := remedyFor(cause, r.errorType)
-	return []suspect{suspicion(weight, cause, why.summary, f.connectEvidence(), why.advice)}
+	fix := remedyFor(cause, r.errorType)
+	return []candidate{newCandidate(weight, cause, fix.summary, f.connectEvidence(), fix.advice)}
 }
 
-// lately weighs what broke and was mended: that does not explain a ratio that the policy objects to, unless nothing is left.
-func (f *facts) lately(v *verdict, weight float64) float64 {
+// weighPast weighs what broke and was mended: that does not explain a ratio that the policy objects to, unless nothing is left.
+func (f *facts) weighPast(v *verdict, weight float64) float64 {
 	if v.decisive == thresholds && f.reach.usable > 0 {
-		return weight / 100
+		return weight * pastBesideThreshold
 	}
 	return weight
 }
 
 // noAnswer finds that the server does not even refuse.
-func (f *facts) noAnswer(weight float64) suspect {
-	r, why := &f.reach, remedies[errtype.Timeout]
+func (f *facts) noAnswer(weight float64) candidate {
+	r, fix := &f.reach, remedies[errtype.Timeout]
 	var evidence []string
 	if r.hanging > 0 {
 		evidence = append(evidence, fmt.Sprintf("connects have been in flight for %s and none has ended", short(r.hanging)))
@@ -100,17 +101,17 @@ func (f *facts) noAnswer(weight float64) suspect {
 	if t := &f.s.Traffic; t.Waiting > 0 && !f.contended() {
 		evidence = append(evidence, count(t.Waiting, "request")+" waiting for it, though the pool is not full")
 	}
-	return suspicion(weight, CauseUnreachable, why.summary, evidence, why.advice)
+	return newCandidate(weight, CauseUnreachable, fix.summary, evidence, fix.advice)
 }
 
-// unserved explains an acquire that failed for the connection's sake though no connect is known to have failed: what
-// the pool does to a connection before it gives it away is not seen from here, only how it ended.
-func (f *facts) unserved(weight float64) suspect {
+// failedAcquire explains an acquire that failed because of its connection, though no connect is known to have failed: what the
+// pool does to a connection before it hands it out is not seen from here, only how that ended.
+func (f *facts) failedAcquire(weight float64) candidate {
 	t := &f.s.Traffic
 	cause := connectCause(t.LastErrorType, t.LastError)
-	why := remedyFor(cause, t.LastErrorType)
-	evidence := []string{"an acquire failed " + f.ago(t.LastErrorAt) + ": " + named(t.LastErrorType, t.LastError)}
-	return suspicion(weight, cause, why.summary, evidence, why.advice)
+	fix := remedyFor(cause, t.LastErrorType)
+	evidence := []string{"an acquire failed " + f.ago(t.LastErrorAt) + ": " + describeError(t.LastErrorType, t.LastError)}
+	return newCandidate(weight, cause, fix.summary, evidence, fix.advice)
 }
 
 // connectCause classifies a failure. One SQLSTATE serves the server that starts and the one that stops; its text tells them
@@ -127,10 +128,10 @@ func connectCause(errorType, text string) Cause {
 }
 
 func (f *facts) connectEvidence() []string {
-	r, c := &f.reach, &f.s.Connect
-	evidence := []string{fmt.Sprintf("the last attempt failed %s: %s", f.ago(r.failedAt), named(r.errorType, r.text))}
-	if c.Failures > 0 {
-		evidence = append(evidence, count(c.Failures, "connect")+" failed so far")
+	r := &f.reach
+	evidence := []string{fmt.Sprintf("the last attempt failed %s: %s", f.ago(r.failedAt), describeError(r.errorType, r.text))}
+	if n := f.s.Counts[counts.ConnectFailures]; n > 0 {
+		evidence = append(evidence, count(n, "connect")+" failed so far")
 	}
 	if r.proof.IsZero() {
 		evidence = append(evidence, "no connection has ever been made")
@@ -144,8 +145,8 @@ func (f *facts) connectEvidence() []string {
 	return evidence
 }
 
-// named is an error by its type and, where it has one, its text.
-func named(errorType, text string) string {
+// describeError is an error by its type and, where it has one, its text.
+func describeError(errorType, text string) string {
 	if text == "" {
 		return errorType
 	}
@@ -154,7 +155,7 @@ func named(errorType, text string) string {
 
 // diagnoseShutdown explains sessions that the server or the network ended. A shutdown that we were told of stays the
 // first cause for as long as nothing has connected since: that nobody listens now is only its consequence.
-func diagnoseShutdown(f *facts, v *verdict) []suspect {
+func diagnoseShutdown(f *facts, v *verdict) []candidate {
 	r := &f.reach
 	after := !r.proof.After(r.lostAt) && r.failedAt.After(r.lostAt)
 	if r.lostAt.IsZero() || v.symptoms&(cannotServe|connectFailing|connectionLost) == 0 {
@@ -165,34 +166,34 @@ func diagnoseShutdown(f *facts, v *verdict) []suspect {
 	weight := 0.0
 	switch {
 	case told && after && connectCause(r.errorType, r.text) == CauseUnreachable:
-		weight = 105
-	case !f.within(r.lostAt, f.p.ErrorWindow):
+		weight = weightShutdownSaid
+	case !f.happenedWithin(r.lostAt, f.p.ErrorWindow):
 		return nil
 	case v.symptoms&(cannotServe|connectFailing) != 0:
-		weight = 75
+		weight = weightSessionsLost
 	default:
-		weight = f.lately(v, 56)
+		weight = f.weighPast(v, weightSessionsLostBefore)
 	}
 	evidence := []string{fmt.Sprintf("the last connection was lost %s%s", f.ago(r.lostAt), parenthesised(r.lostType)),
-		count(f.s.Connect.Lost, "connection") + " lost so far"}
+		count(f.s.Counts[counts.Lost], "connection") + " lost so far"}
 	if !r.proof.After(r.lostAt) {
 		evidence = append(evidence, "nothing has connected since")
 	} else {
 		evidence = append(evidence, "the server answered again within "+short(max(0, firstProof(f.all, r.lostAt).Sub(r.lostAt))))
 	}
-	return []suspect{lostFinding(weight, cause, evidence)}
+	return []candidate{lostFinding(weight, cause, evidence)}
 }
 
-func lostFinding(weight float64, cause Cause, evidence []string) suspect {
+func lostFinding(weight float64, cause Cause, evidence []string) candidate {
 	switch cause {
 	case CauseServerShutdown:
-		return suspicion(weight, cause, "The server ended our sessions: it was shut down or restarted, or somebody terminated them.",
+		return newCandidate(weight, cause, "The server ended our sessions: it was shut down or restarted, or somebody terminated them.",
 			evidence, "If nobody meant to, read the server's log for who stopped it or called pg_terminate_backend.")
 	case CauseHeldIdle:
-		return suspicion(weight, cause, "The server ended a session whose transaction the application left open.",
+		return newCandidate(weight, cause, "The server ended a session whose transaction the application left open.",
 			evidence, "Commit or roll back before doing anything else that takes time.")
 	}
-	return suspicion(weight, CauseUnreachable, "Connections to the database break.",
+	return newCandidate(weight, CauseUnreachable, "Connections to the database break.",
 		evidence, "Look for a proxy, firewall or server crash that cuts them; read the server's log.")
 }
 
@@ -203,13 +204,12 @@ func parenthesised(s string) string {
 	return " (" + s + ")"
 }
 
-func diagnoseReadOnly(f *facts, v *verdict) []suspect {
+func diagnoseReadOnly(f *facts, v *verdict) []candidate {
 	if v.symptoms&writeRefused == 0 {
 		return nil
 	}
-	c := &f.s.Connect
-	why := remedies[string(CauseReadOnly)]
-	evidence := []string{fmt.Sprintf("%s refused with 25006, the last %s", count(c.ReadOnly, "statement"), f.ago(c.ReadOnlyAt))}
+	fix := remedies[string(CauseReadOnly)]
+	evidence := []string{fmt.Sprintf("%s refused with 25006, the last %s", count(f.s.Counts[counts.ReadOnly], "statement"), f.ago(f.s.Connect.ReadOnlyAt))}
 	if s := f.s.Server; s != nil {
 		switch {
 		case s.InRecovery:
@@ -218,39 +218,39 @@ func diagnoseReadOnly(f *facts, v *verdict) []suspect {
 			evidence = append(evidence, "the server's transactions are read-only by default")
 		default:
 			evidence = append(evidence, "the server itself takes writes")
-			why = remedy{"Statements that write are sent in read-only transactions.",
+			fix = remedy{"Statements that write are sent in read-only transactions.",
 				"Begin those transactions read-write, or reset default_transaction_read_only of the role."}
 		}
 	}
-	return []suspect{suspicion(85, CauseReadOnly, why.summary, evidence, why.advice)}
+	return []candidate{newCandidate(weightWriteRefused, CauseReadOnly, fix.summary, evidence, fix.advice)}
 }
 
 // diagnoseSlowConnect finds waits that were waits for a new connection and not for a holder.
-func diagnoseSlowConnect(f *facts, v *verdict) []suspect {
+func diagnoseSlowConnect(f *facts, v *verdict) []candidate {
 	if v.symptoms&waits == 0 || v.symptoms&cannotServe != 0 {
 		return nil
 	}
 	d := &f.recent
-	if mean(f.last.connectTime, f.last.opened) > mean(d.connectTime, d.opened) {
+	if f.last.connect() > d.connect() {
 		d = &f.last
 	}
-	each := mean(d.connectTime, d.opened)
+	each := d.connect()
 	connecting := f.s.Connect.InFlight > 0 && f.reach.hanging > 0
 	if !connecting && each < max(f.peak(), f.p.PeakWait)/2 {
 		return nil
 	}
-	weight := 75.0
+	weight := weightSlowConnect
 	if f.contended() {
-		weight = 42
+		weight = weightSlowConnectFull
 	}
 	var evidence []string
-	if d.opened > 0 {
-		evidence = append(evidence, fmt.Sprintf("%s made in %s, taking %s on average", count(d.opened, "connection"), short(d.span), short(each)))
+	if n := d.added[counts.Opened]; n > 0 {
+		evidence = append(evidence, fmt.Sprintf("%s made in %s, taking %s on average", count(n, "connection"), short(d.span), short(each)))
 	}
 	if n := f.s.Connect.InFlight; n > 0 {
 		evidence = append(evidence, fmt.Sprintf("%s in flight for %s", count(n, "connect"), short(f.reach.hanging)))
 	}
 	evidence = append(evidence, "the longest wait was "+short(f.peak()))
-	return []suspect{suspicion(weight, CauseSlowConnect, "Requests wait for connections that are slow to be made.", evidence,
+	return []candidate{newCandidate(weight, CauseSlowConnect, "Requests wait for connections that are slow to be made.", evidence,
 		"Keep connections ready (MinConns, MinIdleConns, a longer MaxConnLifetime), and see what slows the handshake: DNS, TLS, authentication, distance.")}
 }

@@ -1,86 +1,90 @@
 package healthcheck
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/otelpool/pgx/internal/counts"
+)
 
 // diagnoseLeak finds connections that nobody uses and nobody gives back. One is enough, whatever the load.
-func diagnoseLeak(f *facts, v *verdict) []suspect {
-	n := f.census.count[leaked]
+func diagnoseLeak(f *facts, v *verdict) []candidate {
+	n := f.holders.count[leaked]
 	if n == 0 || v.late {
 		return nil
 	}
-	weight := 60.0
-	if f.pressed(v) {
-		weight = 45 + 50*f.census.share(leaked)
+	weight := weightLeak
+	if f.underPressure(v) {
+		weight = byShare(weightLeakShare, f.holders.share(leaked))
 	}
 	orphans := 0
 	for i, h := range f.s.Holders {
-		if f.census.of[i] == leaked && h.Tier >= TierOrphaned {
+		if f.holders.of[i] == leaked && h.Orphaned {
 			orphans++
 		}
 	}
 	evidence := []string{fmt.Sprintf("%s held without use, the oldest for %s", count(n, "connection"), short(f.oldest(leaked)))}
-	if n := f.census.count[kindred]; n > 0 {
+	if n := f.holders.count[idleAtLeakSite]; n > 0 {
 		evidence = append(evidence, fmt.Sprintf("%d more taken at the same places and idle", n))
 	}
 	if orphans > 0 {
-		evidence = append(evidence, fmt.Sprintf("of %d the request is over", orphans))
+		evidence = append(evidence, count(orphans, "connection")+" whose request has ended")
 	}
-	return []suspect{suspicion(weight, CauseLeak, "Connections are taken and not given back.", f.withSites(evidence, leaked),
+	return []candidate{newCandidate(weight, CauseLeak, "Connections are taken and not given back.", f.withSites(evidence, leaked),
 		"Release at these places on every path: defer conn.Release(), rows.Close() or tx.Rollback(ctx) right after the error check.")}
 }
 
 // diagnoseNested finds requests that wait for a second connection while they hold a first: enough of them, and each
 // waits for the others.
-func diagnoseNested(f *facts, v *verdict) []suspect {
-	holders, waiters := f.census.count[nested], 0
+func diagnoseNested(f *facts, v *verdict) []candidate {
+	holders, waiters := f.holders.count[nested], 0
 	sites := make(map[string]int)
 	for _, w := range f.s.Waiters {
-		if w.Held {
+		if w.NestedAcquire {
 			waiters++
 			if w.Site != "" {
 				sites[w.Site]++
 			}
 		}
 	}
-	if max(holders, waiters) == 0 || !f.pressed(v) || v.late {
+	if max(holders, waiters) == 0 || !f.underPressure(v) || v.late {
 		return nil
 	}
-	share := max(f.census.share(nested), min(1, float64(waiters)/float64(max(1, f.s.Pool.Max))))
-	evidence := []string{fmt.Sprintf("%s held by requests that wait for another one", count(holders, "connection")), f.pressure()}
+	share := max(f.holders.share(nested), min(1, float64(waiters)/float64(max(1, f.s.Pool.Max))))
+	evidence := []string{fmt.Sprintf("%s held by requests that wait for another one", count(holders, "connection")), f.pressureText()}
 	evidence = f.withSites(evidence, nested)
 	if where := topSites(sites); where != "" {
 		evidence = append(evidence, "the second is asked for: "+where)
 	}
-	return []suspect{suspicion(46+50*share, CauseNestedAcquire, "Requests wait for a second connection while they hold a first.",
+	return []candidate{newCandidate(byShare(weightNested, share), CauseNestedAcquire, "Requests wait for a second connection while they hold a first.",
 		evidence, "Pass the connection or transaction that the request already has, instead of acquiring from the pool again.")}
 }
 
 // diagnoseHeldIdle finds holders that do something else between their queries. Either they are caught at it, or the holds
 // that have ended tell: most of the time no query was open.
-func diagnoseHeldIdle(f *facts, v *verdict) []suspect {
-	if !f.pressed(v) || v.late {
+func diagnoseHeldIdle(f *facts, v *verdict) []candidate {
+	if !f.underPressure(v) || v.late {
 		return nil
 	}
-	share, wasted := f.census.share(idling), f.mostlyIdle()
+	share, wasted := f.holders.share(idling), f.mostlyIdle()
 	if share < 0.5 && !(wasted && share > 0.2) {
 		return nil
 	}
 	d := f.recent
 	inTx := 0
 	for i, h := range f.s.Holders {
-		if f.census.of[i] == idling && h.InTx {
+		if f.holders.of[i] == idling && h.InTx {
 			inTx++
 		}
 	}
-	evidence := []string{fmt.Sprintf("%d of %s held idle", f.census.count[idling], count(f.census.held, "connection"))}
-	if d.releases > 0 {
+	evidence := []string{fmt.Sprintf("%d of %s held idle", f.holders.count[idling], count(f.holders.held, "connection"))}
+	if d.added[counts.Released] > 0 {
 		evidence = append(evidence, fmt.Sprintf("held for %s on average, %s of it in queries", short(d.hold()), short(d.query())))
 	}
 	if inTx > 0 {
 		evidence = append(evidence, fmt.Sprintf("%d of them inside a transaction", inTx))
 	}
-	evidence = append(evidence, f.pressure())
-	return []suspect{suspicion(40+50*share, CauseHeldIdle, "The application holds connections while it does something else.",
+	evidence = append(evidence, f.pressureText())
+	return []candidate{newCandidate(byShare(weightHeldIdle, share), CauseHeldIdle, "The application holds connections while it does something else.",
 		f.withSites(evidence, idling),
 		"Do the other work (calls, files, computing) before acquiring or after releasing; keep transactions short.")}
 }
@@ -92,16 +96,12 @@ func (f *facts) mostlyIdle() bool {
 }
 
 // diagnoseLocks relies on the server's own view: from here a query that waits for a lock looks like a slow one.
-func diagnoseLocks(f *facts, v *verdict) []suspect {
-	n := f.census.count[locked]
+func diagnoseLocks(f *facts, v *verdict) []candidate {
 	waits := f.lockWaits()
 	if len(waits) == 0 || v.late || v.symptoms == 0 {
 		return nil
 	}
-	weight := 46 + 50*f.census.share(locked)
-	if n == 0 {
-		weight = 46 // they were held when the server was asked
-	}
+	weight := byShare(weightLocks, f.holders.share(locked)) // none if they were given back since the server was asked
 	blockers, outside := make(map[uint32]bool), false
 	for _, b := range waits {
 		outside = outside || !b.BlockedByOurs && len(b.BlockedBy) > 0
@@ -109,7 +109,7 @@ func diagnoseLocks(f *facts, v *verdict) []suspect {
 			blockers[pid] = true
 		}
 	}
-	evidence := []string{fmt.Sprintf("%d of our connections wait for a lock", len(waits)), f.pressure()}
+	evidence := []string{fmt.Sprintf("%d of our connections wait for a lock", len(waits)), f.pressureText()}
 	if len(blockers) > 0 {
 		evidence = append(evidence, "blocked by "+f.pids(blockers))
 	}
@@ -120,11 +120,11 @@ func diagnoseLocks(f *facts, v *verdict) []suspect {
 	case outside:
 		advice = "Find the blocking session in pg_stat_activity and end it, or have it wait outside busy hours; set lock_timeout."
 	}
-	return []suspect{suspicion(weight, CauseLockContention, "Queries wait for locks that other sessions hold.",
+	return []candidate{newCandidate(weight, CauseLockContention, "Queries wait for locks that other sessions hold.",
 		f.withSites(evidence, locked), advice)}
 }
 
-func (f *facts) withSites(evidence []string, o occupation) []string {
+func (f *facts) withSites(evidence []string, o holderState) []string {
 	if where := f.sites(o); where != "" {
 		evidence = append(evidence, "taken: "+where)
 	}

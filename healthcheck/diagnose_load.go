@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/otelpool/pgx/internal/counts"
 )
 
 // slowness is how the query time of holds compares with what it was.
@@ -18,47 +20,47 @@ type slowness struct {
 }
 
 func (f *facts) slowness() slowness {
-	s := slowness{now: max(f.recent.query(), f.census.queryAge)}
+	s := slowness{now: max(f.recent.query(), f.holders.queryAge)}
 	var seen bool
-	s.was, seen = f.normal.query()
+	s.was, seen = f.baseline.query()
 	s.grown = seen && s.now >= 3*s.was && s.now >= 2*f.p.WaitTarget
 	s.slow = s.grown || s.now >= f.p.SlowQuery
 	return s
 }
 
 // diagnoseSlowDatabase finds holders that wait for the server, for longer than they used to or than anybody should.
-func diagnoseSlowDatabase(f *facts, v *verdict) []suspect {
-	share, s := f.census.share(querying), f.slowness()
-	if !f.pressed(v) || v.late || !s.slow || share == 0 {
+func diagnoseSlowDatabase(f *facts, v *verdict) []candidate {
+	share, s := f.holders.share(querying), f.slowness()
+	if !f.underPressure(v) || v.late || !s.slow || share == 0 {
 		return nil
 	}
-	if f.mostlyIdle() && share < 0.5 && f.census.queryAge < f.p.SlowQuery {
+	if f.mostlyIdle() && share < 0.5 && f.holders.queryAge < f.p.SlowQuery {
 		return nil
 	}
-	evidence := []string{fmt.Sprintf("%d of %s waiting for the server", f.census.count[querying],
-		count(f.census.held, "held connection"))}
+	evidence := []string{fmt.Sprintf("%d of %s waiting for the server", f.holders.count[querying],
+		count(f.holders.held, "held connection"))}
 	if s.was > 0 {
 		evidence = append(evidence, fmt.Sprintf("a hold spends %s in queries, %s while the pool was healthy", short(s.now), short(s.was)))
 	} else {
 		evidence = append(evidence, fmt.Sprintf("a hold spends %s in queries", short(s.now)))
 	}
-	evidence = append(evidence, f.pressure())
+	evidence = append(evidence, f.pressureText())
 	if f.lockWaits() == nil && f.s.Server == nil {
 		evidence = append(evidence, "the server was not asked whether they wait for locks")
 	}
 	summary, advice := "Queries are slow, so connections come back late.",
 		"Find the slow statements (pg_stat_statements, EXPLAIN) and what the server lacks; a larger pool would slow it further."
-	if n := f.underWay(); 2*n > f.census.count[querying] {
+	if n := f.underWay(); 2*n > f.holders.count[querying] {
 		evidence = append(evidence, fmt.Sprintf("for %d of them the server has nothing to do", n))
 		summary, advice = "Answers are slow to come, though the server is done: the time is lost on the way.",
 			"Compare the time of SELECT 1 from here and on the server; look at the network and at what lies between: proxies, poolers, distance."
 	}
-	return []suspect{suspicion(40+50*share, CauseSlowDatabase, summary, f.withSites(evidence, querying), advice)}
+	return []candidate{newCandidate(byShare(weightSlowDatabase, share), CauseSlowDatabase, summary, f.withSites(evidence, querying), advice)}
 }
 
 // underWay counts the holders that wait for an answer although the server, when it was asked, waited for their next query.
 func (f *facts) underWay() (n int) {
-	if f.s.Server == nil || !f.within(f.s.Server.At, viewLife) {
+	if f.s.Server == nil || !f.happenedWithin(f.s.Server.At, viewLife) {
 		return 0
 	}
 	idle := make(map[uint32]bool)
@@ -67,7 +69,7 @@ func (f *facts) underWay() (n int) {
 		idle[b.PID] = b.State == "idle" || b.State == "idle in transaction"
 	}
 	for i, h := range f.s.Holders {
-		if f.census.of[i] == querying && idle[h.PID] {
+		if f.holders.of[i] == querying && idle[h.PID] {
 			n++
 		}
 	}
@@ -75,46 +77,46 @@ func (f *facts) underWay() (n int) {
 }
 
 // diagnoseUndersized is left when connections are used well and quickly, and are still not enough.
-func diagnoseUndersized(f *facts, v *verdict) []suspect {
-	c := &f.census
+func diagnoseUndersized(f *facts, v *verdict) []candidate {
+	c := &f.holders
 	busy := c.share(working) + c.share(querying)
-	set := c.count[exempt]
-	if v.symptoms&waits == 0 || !f.contended() || v.late || f.slowness().slow || f.mostlyIdle() || !f.s.Full {
+	long := c.count[expectedLong]
+	if v.symptoms&waits == 0 || !f.contended() || v.late || f.slowness().slow || f.mostlyIdle() || !f.s.HasTracer {
 		return nil
 	}
-	if busy == 0 && 2*set < f.s.Pool.Max {
+	if busy == 0 && 2*long < f.s.Pool.Max {
 		return nil
 	}
-	evidence, s := []string{f.pressure()}, size(f)
-	if d := f.recent; d.releases > 0 {
+	evidence, s := []string{f.pressureText()}, size(f)
+	if d := f.recent; d.added[counts.Released] > 0 {
 		evidence = append(evidence, fmt.Sprintf("held for %s on average, %s of it in queries", short(d.hold()), short(d.query())))
 	}
 	if s.Known {
 		evidence = append(evidence, fmt.Sprintf("%.3g acquires a second keep %.3g connections busy", s.ArrivalRate, s.Offered))
 	}
-	if 2*set >= f.s.Pool.Max {
-		evidence = append(evidence, fmt.Sprintf("%d of %d connections are set aside by ExpectLongHold", set, f.s.Pool.Max))
+	if 2*long >= f.s.Pool.Max {
+		evidence = append(evidence, fmt.Sprintf("%d of %d connections are set aside by ExpectLongHold", long, f.s.Pool.Max))
 	}
-	weight := 38 + 50*busy
+	weight := byShare(weightUndersized, busy)
 	if f.idleDemand() {
-		weight -= 30
+		weight -= lessIfIdleDemand
 	}
 	if c.count[leaked]+c.count[nested] > 0 {
-		weight = min(weight, 38) // behind the defect that is certain
+		weight = min(weight, weightUndersized) // behind the defect that is certain
 	}
 	summary, advice := f.growth(&s)
-	return []suspect{suspicion(weight, CauseUndersized, summary, evidence, advice)}
+	return []candidate{newCandidate(weight, CauseUndersized, summary, evidence, advice)}
 }
 
 // growth is what to say of a pool that is not enough: to let it grow is not always right.
 func (f *facts) growth(s *Sizing) (summary, advice string) {
-	c, small := &f.census, "The pool is too small for its traffic."
+	c, small := &f.holders, "The pool is too small for its traffic."
 	switch {
 	case s.Known && s.Recommended == 0:
 		return small, "Leave MaxConns as it is. " + s.Why
 	case c.count[leaked]+c.count[nested]+c.count[locked] > 0:
 		return small, "Leave MaxConns as it is, and mend first what keeps connections from coming back."
-	case 2*c.count[exempt] >= f.s.Pool.Max:
+	case 2*c.count[expectedLong] >= f.s.Pool.Max:
 		return small, "Give the long holds a pool or connections of their own, or raise MaxConns by their number."
 	case s.Recommended > f.s.Pool.Max:
 		return small, fmt.Sprintf("Raise MaxConns to %d, if the server can bear it, or ask for less at once.", s.Recommended)
@@ -128,15 +130,15 @@ func (f *facts) growth(s *Sizing) (summary, advice string) {
 // idleDemand says that the requests of late would not have kept even half of the pool busy: its size was not the trouble.
 func (f *facts) idleDemand() bool {
 	d := f.recent
-	if d.releases < enoughSeen || d.span <= 0 {
+	if d.added[counts.Released] < enoughSeen || d.span <= 0 {
 		return false
 	}
-	offered := float64(d.ok+d.timeouts+d.canceled+d.errors) / d.span.Seconds() * d.hold().Seconds()
-	return 2*(offered+float64(f.census.count[exempt])) < float64(f.s.Pool.Max)
+	offered := d.ended() / d.span.Seconds() * d.hold().Seconds()
+	return 2*(offered+float64(f.holders.count[expectedLong])) < float64(f.s.Pool.Max)
 }
 
 // diagnoseStarved finds that our own process did not get to run, which makes everything look slow.
-func diagnoseStarved(f *facts, v *verdict) []suspect {
+func diagnoseStarved(f *facts, v *verdict) []candidate {
 	const advice = "Give the process CPU: raise its limit, lower GOMAXPROCS to it, look for long GC pauses or a paused machine."
 	var worst time.Duration
 	late := 0
@@ -149,17 +151,17 @@ func diagnoseStarved(f *facts, v *verdict) []suspect {
 	weight := 0.0
 	switch {
 	case v.symptoms&starved != 0:
-		weight = 90
+		weight = weightStarved
 	case v.late && v.symptoms&waits != 0:
-		weight = 88
+		weight = weightStarvedBefore
 	case late >= 2 && v.symptoms&waits != 0:
-		weight = 65
+		weight = weightOftenLate
 	case v.symptoms&acquireFailed != 0 && f.pausedAt(f.s.Traffic.LastErrorAt):
-		return []suspect{suspicion(58, CauseProcessStarved, "The process was paused, and requests ran out of time.",
+		return []candidate{newCandidate(weightPaused, CauseProcessStarved, "The process was paused, and requests ran out of time.",
 			[]string{"an acquire failed " + f.ago(f.s.Traffic.LastErrorAt) + ", just when the process had not run"}, advice)}
 	}
 	evidence := []string{fmt.Sprintf("of the last three judgements %d came late, by up to %s", late, short(worst))}
-	return []suspect{suspicion(weight, CauseProcessStarved, "This process does not get to run in time.", evidence, advice)}
+	return []candidate{newCandidate(weight, CauseProcessStarved, "This process does not get to run in time.", evidence, advice)}
 }
 
 // pausedAt says whether the process was paused shortly before t.

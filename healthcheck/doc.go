@@ -5,5 +5,6 @@
 // is a [Policy]: [Evidence], [IdleRatio] or [Usage], or one of these with thresholds of your own.
 //
 // Judging reads no clock, takes no lock and touches neither pool nor database; the same samples give the same reports.
-// Reports are immutable: publish them behind one atomic pointer, and [Handler] serves them to probes and people.
+// Reports are immutable: publish a [Snapshot] behind one atomic pointer, and the packages httphealth and grpchealth serve it
+// to probes and people.
 package healthcheck

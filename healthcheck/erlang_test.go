@@ -54,14 +54,14 @@ func TestServersIsTheSmallestThatMeetsTheTarget(t *testing.T) {
 	}
 	for _, a := range []float64{0.01, 0.5, 1, 4, 9.9, 50, 800, 8900} {
 		for _, target := range []float64{0.01, 0.1, 2} {
-			c := servers(a, target, sizingMax)
+			c := erlangCServers(a, target, sizingMax)
 			if tail(c, a, target) > 0.01 || tail(c-1, a, target) <= 0.01 {
 				t.Errorf("load %v, target %v: %d servers", a, target, c)
 			}
 		}
 	}
 	for _, a := range []float64{20, math.Inf(1), math.NaN()} {
-		if c := servers(a, 1, 10); c != 0 {
+		if c := erlangCServers(a, 1, 10); c != 0 {
 			t.Errorf("10 servers cannot bear a load of %v, said %d", a, c)
 		}
 	}

@@ -2,9 +2,6 @@ package healthcheck_test
 
 import (
 	"fmt"
-	"net/http"
-	"net/http/httptest"
-	"sync/atomic"
 	"time"
 
 	"github.com/otelpool/pgx/healthcheck"
@@ -17,8 +14,8 @@ func ExampleJudge() {
 		panic(err)
 	}
 	start := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
-	sample := healthcheck.Sample{Full: true, Connect: healthcheck.Connects{
-		Failures: 1, LastErrorType: "28P01", LastError: "password authentication failed", LastErrorAt: start,
+	sample := healthcheck.Sample{HasTracer: true, Connect: healthcheck.Connects{
+		LastErrorType: "28P01", LastError: "password authentication failed", LastErrorAt: start,
 	}}
 	for i := range 2 {
 		sample.At = start.Add(time.Duration(i) * time.Second)
@@ -44,24 +41,6 @@ func ExamplePolicy_Validate() {
 	// Output:
 	// healthcheck: Policy.IdleDegraded is 0.5: want below IdleHealthy (0.4)
 	// healthcheck: Policy.ErrorWindow is 0s: want above 0s
-}
-
-// Probes read one pointer.
-func ExampleHandler() {
-	var current atomic.Pointer[healthcheck.Snapshot]
-	current.Store(&healthcheck.Snapshot{Report: &healthcheck.Report{
-		Pool: "orders", State: healthcheck.StateHealthy, Status: healthcheck.Healthy, At: time.Now(), Started: true,
-	}})
-	server := httptest.NewServer(healthcheck.Handler(current.Load))
-	defer server.Close()
-
-	resp, err := http.Get(server.URL + "/readyz")
-	if err != nil {
-		panic(err)
-	}
-	defer resp.Body.Close()
-	fmt.Println(resp.Status)
-	// Output: 200 OK
 }
 
 // A server that refuses our password is not asked again; any other is, ever less often.

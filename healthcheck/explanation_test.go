@@ -27,7 +27,7 @@ func TestSlowQueriesAreNamedThoughEarlierHoldsWereIdle(t *testing.T) {
 	m := newSim(t, Evidence())
 	m.ticks(5, connected(10), cycles(100, 2*time.Millisecond, time.Millisecond, 0, time.Millisecond))
 	m.tick(cycles(10, 8*time.Second, time.Millisecond, 0, time.Millisecond)) // a deadlock dissolved
-	young := with(crawling, func(h *Holder) { h.Age = 300 * time.Millisecond })
+	young := with(crawling, func(h *HeldConn) { h.Age = 300 * time.Millisecond })
 	m.ticks(2, held(times(10, young)...), waiting(20, 250*time.Millisecond))
 	if r := m.last; len(r.Findings) == 0 || r.Findings[0].Cause != CauseSlowDatabase {
 		t.Errorf("findings: %+v", r.Findings)

@@ -3,6 +3,8 @@ package healthcheck
 import (
 	"math"
 	"time"
+
+	"github.com/otelpool/pgx/internal/counts"
 )
 
 // recentSpan is how far back "now" reaches when rates and means are asked for.
@@ -18,18 +20,18 @@ type facts struct {
 	recent delta // over recentSpan
 	minute delta // over the last minute
 
-	normal normal // what holds were like while the pool was healthy
-	reach  reach
-	census census
+	baseline baseline // what holds were like while the pool was healthy
+	reach    reach
+	holders  holderUsage
 }
 
-func newFacts(p *Policy, recent []Sample, n normal) *facts {
-	f := &facts{p: p, all: recent, s: &recent[len(recent)-1], normal: n}
+func newFacts(p *Policy, recent []Sample, b baseline) *facts {
+	f := &facts{p: p, all: recent, s: &recent[len(recent)-1], baseline: b}
 	f.last = between(&recent[max(0, len(recent)-2)], f.s)
 	f.recent = between(f.back(recentSpan), f.s)
 	f.minute = between(f.back(time.Minute), f.s)
 	f.reach = newReach(f)
-	f.census = newCensus(f)
+	f.holders = newHolderUsage(f)
 	return f
 }
 
@@ -43,21 +45,21 @@ func (f *facts) back(d time.Duration) *Sample {
 	return &f.all[0]
 }
 
-// within says whether t happened, and at most d ago. Hooks may note an instant just after the sample's.
-func (f *facts) within(t time.Time, d time.Duration) bool {
+// happenedWithin says whether t happened, and at most d ago. Hooks may note an instant just after the sample's.
+func (f *facts) happenedWithin(t time.Time, d time.Duration) bool {
 	return !t.IsZero() && f.s.At.Sub(t) <= d
 }
 
 // known says whether anything was seen to work: without that, no pool is called healthy.
 func (f *facts) known() bool {
 	s := f.s
-	return s.Connect.Opened > 0 || !proofIn(s).IsZero() || s.Traffic.OK > 0 || s.Pool.Total > s.Pool.Constructing
+	return s.Counts[counts.Opened] > 0 || !proofIn(s).IsZero() || s.Counts[counts.Acquired] > 0 || s.Pool.Total > s.Pool.Constructing
 }
 
 // quiet says that nobody waited and nobody's wait ended: the sample knows nothing about waits.
 func (f *facts) quiet() bool {
-	if !f.s.Full {
-		return f.last.ok == 0 && f.last.canceled == 0
+	if !f.s.HasTracer {
+		return f.last.added[counts.Acquired] == 0 && f.last.added[counts.Canceled] == 0
 	}
 	return f.s.Traffic.Ended == 0 && f.s.Traffic.Waiting == 0
 }
@@ -70,9 +72,9 @@ func (f *facts) late() bool {
 	return f.lateAt(n-1) || f.lateAt(n-2)
 }
 
-// full says that all connections are in use, or on their way from one caller to the next: the pool has all it may have, and
-// there are callers for each of those that nobody holds at this instant.
-func full(s *Sample) bool {
+// saturated says that all connections are in use, or on their way from one caller to the next: the pool has all it may have,
+// and there are callers for each of those that nobody holds at this instant.
+func saturated(s *Sample) bool {
 	p := &s.Pool
 	if p.Max <= 0 || p.Used >= p.Max {
 		return p.Max > 0
@@ -90,7 +92,7 @@ func usage(s *Sample) float64 {
 // contended says that all connections are or were just now in use: whoever waited, waited for a holder.
 func (f *facts) contended() bool {
 	for i := len(f.all) - 1; i >= max(0, len(f.all)-3); i-- {
-		if full(&f.all[i]) {
+		if saturated(&f.all[i]) {
 			return true
 		}
 	}
@@ -128,7 +130,7 @@ func (f *facts) stuckFor() time.Duration {
 	}
 	for i > 0 && f.blockedAt(i-1) && !f.lateAt(i) {
 		d := between(&f.all[i-1], &f.all[i])
-		if d.releases > 0 || d.ok > 0 {
+		if d.added[counts.Released] > 0 || d.added[counts.Acquired] > 0 {
 			break
 		}
 		i--
@@ -139,19 +141,19 @@ func (f *facts) stuckFor() time.Duration {
 // blockedAt says whether callers waited in vain at sample i. Those who give up between two samples count as well.
 func (f *facts) blockedAt(i int) bool {
 	s := &f.all[i]
-	if !full(s) {
+	if !saturated(s) {
 		return false
 	}
 	if s.Traffic.Waiting > 0 || i == 0 {
 		return s.Traffic.Waiting > 0
 	}
 	d := between(&f.all[i-1], s)
-	return d.timeouts > 0 || d.canceled > 0
+	return d.added[counts.TimedOut] > 0 || d.added[counts.Canceled] > 0
 }
 
 // queued says whether everybody had to queue in the time that s covers: even the luckiest waited longer than the target.
 func (f *facts) queued(s *Sample) bool {
-	if !full(s) {
+	if !saturated(s) {
 		return false
 	}
 	if s.Traffic.Ended > 0 {
@@ -178,28 +180,28 @@ func (f *facts) standingQueue() bool {
 	return true
 }
 
-// normal is what holds are like while the pool is healthy: the yardstick for slowness. Old ones fade over about a minute.
-type normal struct{ holds, seconds float64 }
+// baseline is what holds are like while the pool is healthy: slow is what takes much longer. Old ones decay over about a minute.
+type baseline struct{ holds, seconds float64 }
 
 const (
-	fade       = 0.98 // a second
-	enoughSeen = 10   // holds, before they are a yardstick
+	decay      = 0.98 // a second
+	enoughSeen = 10   // holds, before they are a baseline
 )
 
-// learn adds what a tick saw. Holds that are slow in themselves are no yardstick: a batch job that ends would spoil it.
-func (n *normal) learn(d delta, slow time.Duration) {
+// update adds what a tick saw. Holds that are slow in themselves do not count: a batch job that ends would spoil the baseline.
+func (b *baseline) update(d delta, slow time.Duration) {
 	if d.query() >= slow {
 		return
 	}
-	keep := math.Pow(fade, d.span.Seconds())
-	n.holds = n.holds*keep + float64(d.releases)
-	n.seconds = n.seconds*keep + min(d.queryTime, d.holdTime).Seconds()
+	keep := math.Pow(decay, d.span.Seconds())
+	b.holds = b.holds*keep + float64(d.added[counts.Released])
+	b.seconds = b.seconds*keep + min(d.added.Time(counts.QueryTime), d.added.Time(counts.UseTime)).Seconds()
 }
 
 // query is the mean query time of a hold, and whether enough of them were seen.
-func (n normal) query() (time.Duration, bool) {
-	if n.holds < enoughSeen {
+func (b baseline) query() (time.Duration, bool) {
+	if b.holds < enoughSeen {
 		return 0, false
 	}
-	return time.Duration(n.seconds / n.holds * float64(time.Second)), true
+	return time.Duration(b.seconds / b.holds * float64(time.Second)), true
 }

@@ -3,17 +3,20 @@ package healthcheck
 import (
 	"testing"
 	"time"
+
+	"github.com/otelpool/pgx/internal/counts"
 )
 
 func TestTheYardstickFadesOverAMinuteAtAnyInterval(t *testing.T) {
 	for _, interval := range []time.Duration{100 * ms, time.Second, 10 * time.Second} {
-		var n normal
+		var n baseline
 		learn := func(query, over time.Duration) {
 			for range over / interval {
-				d := delta{span: interval, releases: int64(interval / (10 * ms))}
-				d.queryTime = time.Duration(d.releases) * query
-				d.holdTime = d.queryTime
-				n.learn(d, time.Second)
+				d := delta{span: interval}
+				holds := int64(interval / (10 * ms))
+				d.added[counts.Released] = holds
+				d.added[counts.UseTime], d.added[counts.QueryTime] = holds*int64(query), holds*int64(query)
+				n.update(d, time.Second)
 			}
 		}
 		learn(4*ms, 10*time.Minute)

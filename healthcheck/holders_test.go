@@ -10,7 +10,7 @@ import (
 func TestTheKinOfLeaksAreNotCountedAsHeldIdle(t *testing.T) {
 	m := newSim(t, Evidence())
 	m.warm()
-	young := with(forgot, func(h *Holder) { h.Tier, h.Idle = TierNone, 9*time.Second })
+	young := with(forgot, func(h *HeldConn) { h.Leaked, h.Idle = false, 9*time.Second })
 	hs := slices.Concat(times(1, forgot), times(4, young), times(3, thinking), times(2, asking))
 	r := m.ticks(5, held(hs...), waiting(20, 400*ms), cycles(30, 300*ms, 5*ms, 200*ms, 600*ms))
 	got := finding(t, r, CauseHeldIdle).Evidence
@@ -41,8 +41,8 @@ func TestTheBlockersAreNamedAsFarAsTheyAreKnown(t *testing.T) {
 			}}
 		})
 		got := finding(t, r, CauseLockContention)
-		named := slices.ContainsFunc(got.Evidence, func(line string) bool { return strings.HasPrefix(line, "blocked by") })
-		if named != (c.evidence != "") || named && !slices.Contains(got.Evidence, c.evidence) || !strings.HasPrefix(got.Advice, c.advice) {
+		said := slices.ContainsFunc(got.Evidence, func(line string) bool { return strings.HasPrefix(line, "blocked by") })
+		if said != (c.evidence != "") || said && !slices.Contains(got.Evidence, c.evidence) || !strings.HasPrefix(got.Advice, c.advice) {
 			t.Errorf("%s: %+v", name, got)
 		}
 	}

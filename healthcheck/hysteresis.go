@@ -43,11 +43,11 @@ func (h *hysteresis) observe(v *verdict, at time.Time) {
 	}
 }
 
-// doubts says that a streak of bad samples has begun and is not over.
-func (h *hysteresis) doubts() bool { return h.worse[Degraded] > 0 }
+// worsening says that a streak of bad samples has begun and is not over.
+func (h *hysteresis) worsening() bool { return h.worse[Degraded] > 0 }
 
-// improved forgets the bad samples that a better status has outlived.
-func (h *hysteresis) improved() { h.worse = [Unhealthy + 1]int{} }
+// resetWorse forgets the bad samples that a better status has outlived.
+func (h *hysteresis) resetWorse() { h.worse = [Unhealthy + 1]int{} }
 
 // event says what the streaks amount to in a state entered at since.
 func (h *hysteresis) event(p *Policy, state State, since time.Time, v *verdict, at time.Time) event {
@@ -56,7 +56,7 @@ func (h *hysteresis) event(p *Policy, state State, since time.Time, v *verdict, 
 	}
 	status := state.Status()
 	for tier := Unhealthy; tier > max(status, Healthy); tier-- {
-		if h.worse[tier] >= p.Enter {
+		if h.worse[tier] >= p.WorsenAfter {
 			return worsened(tier, v)
 		}
 	}
@@ -65,14 +65,14 @@ func (h *hysteresis) event(p *Policy, state State, since time.Time, v *verdict, 
 		return good // nothing to be trusted again: it has not failed yet
 	case v.tier > status:
 		return nothing
-	case at.Sub(since) < p.Dwell:
+	case at.Sub(since) < p.MinStateDuration:
 		return nothing
 	case v.tier == status:
 		return observed(v)
-	case h.better[v.tier] >= p.Leave:
+	case h.better[v.tier] >= p.ImproveAfter:
 		return observed(v)
-	case h.better[Degraded] >= p.Leave && status == Unhealthy:
-		return settling // better for long enough, though how much better has not lasted yet
+	case h.better[Degraded] >= p.ImproveAfter && status == Unhealthy:
+		return outageOver // better for long enough, though how much better has not lasted yet
 	}
 	return nothing
 }
@@ -81,8 +81,8 @@ func worsened(tier Status, v *verdict) event {
 	switch {
 	case tier == Unhealthy:
 		return bad
-	case v.settling:
-		return settling
+	case v.outageOver:
+		return outageOver
 	}
 	return poor
 }
@@ -93,8 +93,8 @@ func observed(v *verdict) event {
 		return good
 	case v.tier == Unhealthy:
 		return bad
-	case v.settling:
-		return settling
+	case v.outageOver:
+		return outageOver
 	}
 	return poor
 }

@@ -16,7 +16,7 @@ type Judge struct {
 	policy Policy
 
 	recent     window
-	normal     normal
+	baseline   baseline
 	hysteresis hysteresis
 
 	state   State
@@ -49,7 +49,7 @@ func (j *Judge) Judge(s Sample) *Report {
 		return j.ShuttingDown(s.At)
 	}
 	j.recent.add(s)
-	f := newFacts(&j.policy, j.recent, j.normal)
+	f := newFacts(&j.policy, j.recent, j.baseline)
 	v := decide(f)
 	j.hysteresis.observe(&v, s.At)
 	j.explain(f, &v)
@@ -58,7 +58,7 @@ func (j *Judge) Judge(s Sample) *Report {
 	j.apply(j.hysteresis.event(&j.policy, j.state, j.since, &v, s.At), s.At)
 	j.loss.observe(&j.policy, f.lost(&v, j.why), v.late, j.state, s.At.Sub(j.since))
 	if v.tier == Healthy && j.state == StateHealthy {
-		j.normal.learn(f.last, j.policy.SlowQuery)
+		j.baseline.update(f.last, j.policy.SlowQuery)
 	}
 	return j.report(s.At)
 }
@@ -85,18 +85,18 @@ func (j *Judge) explain(f *facts, v *verdict) {
 	case v.tier > Healthy:
 		age := f.s.At.Sub(j.whyAt)
 		known := len(j.why) > 0 && age >= 0
-		if known && !v.live && v.symptoms&^j.whyFor == 0 && age <= j.policy.ErrorWindow+j.policy.Dwell {
+		if known && !v.live && v.symptoms&^j.whyFor == 0 && age <= j.policy.ErrorWindow+j.policy.MinStateDuration {
 			return
 		}
 		found := diagnose(f, v)
-		if known && age < j.policy.Dwell && found[0].Cause == CauseInsufficientData && j.why[0].Cause != CauseInsufficientData {
+		if known && age < j.policy.MinStateDuration && found[0].Cause == CauseInsufficientData && j.why[0].Cause != CauseInsufficientData {
 			return
 		}
 		j.why, j.whyAt, j.whyFor = found, f.s.At, v.symptoms
 		if v.symptoms&(cannotServe|connectFailing) != 0 {
 			j.whyFor |= connectionLost | acquireFailed // its traces
 		}
-	case j.state.Status() <= Healthy && !j.hysteresis.doubts():
+	case j.state.Status() <= Healthy && !j.hysteresis.worsening():
 		j.why, j.whyFor = nil, 0
 	}
 }
@@ -113,7 +113,7 @@ func (j *Judge) apply(e event, at time.Time) {
 	keep := j.history[max(0, len(j.history)-historySize+1):]
 	j.history = append(append(make([]Change, 0, len(keep)+1), keep...), c)
 	if severity(to.Status()) < severity(j.state.Status()) {
-		j.hysteresis.improved()
+		j.hysteresis.resetWorse()
 	}
 	if to == StateHealthy {
 		j.why, j.whyFor = nil, 0 // the next trouble is another one
@@ -145,8 +145,8 @@ func (j *Judge) findings(at time.Time) []Finding {
 	for i := range past {
 		past[i].Evidence = append([]string{asOf}, past[i].Evidence...)
 		if j.state == Recovering {
-			past[i].Summary = "It serves again. What had happened: " + past[i].Summary
-			past[i].Advice = "Nothing now, if it stays so. Against the next time: " + past[i].Advice
+			past[i].Summary = "The pool serves again. Before that: " + past[i].Summary
+			past[i].Advice = "Nothing now, if it stays so. To prevent it next time: " + past[i].Advice
 		}
 	}
 	return past

@@ -4,6 +4,8 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"github.com/otelpool/pgx/internal/counts"
 )
 
 func TestAPoolThatNobodyUsedIsUnknownAndNotBad(t *testing.T) {
@@ -67,7 +69,7 @@ func TestGettingBetterTakesThreeSamplesAndADwell(t *testing.T) {
 	}
 
 	p := Evidence()
-	p.Dwell = 0
+	p.MinStateDuration = 0
 	m = newSim(t, p)
 	m.warm()
 	m.ticks(2, waiting(3, 150*ms), held(times(10, asking)...))
@@ -244,7 +246,7 @@ func TestTheWindowIsBoundedAndReachesFarEnough(t *testing.T) {
 	for _, interval := range []time.Duration{10 * ms, 100 * ms, time.Second, 10 * time.Second} {
 		var w window
 		for i := range 20000 {
-			w.add(Sample{At: epoch.Add(time.Duration(i) * interval), Holders: make([]Holder, 3)})
+			w.add(Sample{At: epoch.Add(time.Duration(i) * interval), Holders: make([]HeldConn, 3)})
 			if len(w) > windowSize {
 				t.Fatalf("%v: %d samples", interval, len(w))
 			}
@@ -266,9 +268,9 @@ func TestAStuckPoolIsFoundAtAnyInterval(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		s := Sample{At: epoch, Full: true}
+		s := Sample{At: epoch, HasTracer: true}
 		s.Pool = PoolCounts{Max: 4, Total: 4, Used: 4}
-		s.Connect.Opened, s.Connect.LastAt, s.Holders = 4, epoch, times(4, nesting)
+		s.Counts[counts.Opened], s.Connect.LastAt, s.Holders = 4, epoch, times(4, nesting)
 		waiting(4, time.Second)(&s)
 		var r *Report
 		for r == nil || r.Status != Unhealthy {
@@ -281,5 +283,18 @@ func TestAStuckPoolIsFoundAtAnyInterval(t *testing.T) {
 		if d := r.At.Sub(epoch); d < 10*time.Second {
 			t.Errorf("%v: stuck after %v", interval, d)
 		}
+	}
+}
+
+func BenchmarkJudge(b *testing.B) {
+	j, _ := NewJudge("orders", Evidence())
+	s := Sample{At: epoch, HasTracer: true}
+	s.Pool = PoolCounts{Max: 100, Total: 100, Used: 100}
+	s.Holders = slices.Repeat([]HeldConn{asking}, 100)
+	b.ReportAllocs()
+	for b.Loop() {
+		s.At = s.At.Add(time.Second)
+		cycles(100, 5*time.Millisecond, 4*time.Millisecond, 12*time.Millisecond, 20*time.Millisecond)(&s)
+		j.Judge(s)
 	}
 }

@@ -34,6 +34,6 @@ func (l *loss) observe(p *Policy, lost, late bool, state State, lasted time.Dura
 		*l = loss{on: true}
 	case l.on && !late:
 		l.others++
-		l.on = l.others < p.Leave || lasted < p.Dwell
+		l.on = l.others < p.ImproveAfter || lasted < p.MinStateDuration
 	}
 }

@@ -33,40 +33,40 @@ type Policy struct {
 
 	WaitTarget    time.Duration // a wait this short is good; the goal of the sizing advice. Default 10 ms
 	PeakWait      time.Duration // one wait above it is bad. Default 100 ms
-	QueueInterval time.Duration // a queue stands if nobody got by within WaitTarget for this long. Default 1 s
+	QueueInterval time.Duration // a queue stands if every acquire waited longer than WaitTarget for this long. Default 1 s
 	StuckAfter    time.Duration // full, waiters and no release for this long is unhealthy. Default 10 s
 	ErrorWindow   time.Duration // how long an error counts. Default 60 s
 	SlowQuery     time.Duration // query time of a hold that is slow whatever it was before. Default 500 ms
 	LateAfter     time.Duration // a sample this late says that the process was starved. Default 500 ms
 
-	Enter int           // samples in a row that make a status worse. Default 2
-	Leave int           // samples in a row that make it better. Default 3
-	Dwell time.Duration // the least time before it gets better. Default 5 s
+	WorsenAfter      int           // samples in a row that make a status worse. Default 2
+	ImproveAfter     int           // samples in a row that make it better. Default 3
+	MinStateDuration time.Duration // the least time before it gets better. Default 5 s
 
-	// Settle is how long after the server was reached again the errors of the outage still count. Default 5 s.
-	Settle time.Duration
+	// RecoveryGrace is how long after the server was reached again the errors of the outage still count. Default 5 s.
+	RecoveryGrace time.Duration
 }
 
 // common are the thresholds that all policies share.
 func common(r Rules) Policy {
 	return Policy{
-		Rules:          r,
-		IdleHealthy:    0.80,
-		IdleDegraded:   0.50,
-		UsageWarning:   0.75,
-		UsageDegraded:  0.90,
-		UsageUnhealthy: 1,
-		WaitTarget:     10 * time.Millisecond,
-		PeakWait:       100 * time.Millisecond,
-		QueueInterval:  time.Second,
-		StuckAfter:     10 * time.Second,
-		ErrorWindow:    time.Minute,
-		SlowQuery:      500 * time.Millisecond,
-		LateAfter:      500 * time.Millisecond,
-		Enter:          2,
-		Leave:          3,
-		Dwell:          5 * time.Second,
-		Settle:         5 * time.Second,
+		Rules:            r,
+		IdleHealthy:      0.80,
+		IdleDegraded:     0.50,
+		UsageWarning:     0.75,
+		UsageDegraded:    0.90,
+		UsageUnhealthy:   1,
+		WaitTarget:       10 * time.Millisecond,
+		PeakWait:         100 * time.Millisecond,
+		QueueInterval:    time.Second,
+		StuckAfter:       10 * time.Second,
+		ErrorWindow:      time.Minute,
+		SlowQuery:        500 * time.Millisecond,
+		LateAfter:        500 * time.Millisecond,
+		WorsenAfter:      2,
+		ImproveAfter:     3,
+		MinStateDuration: 5 * time.Second,
+		RecoveryGrace:    5 * time.Second,
 	}
 }
 

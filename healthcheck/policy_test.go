@@ -33,12 +33,12 @@ func TestContradictionsAreRefusedByName(t *testing.T) {
 		"infinite":                  {Usage(), func(p *Policy) { p.UsageUnhealthy = math.Inf(1) }, []string{"Policy.UsageUnhealthy is +Inf"}},
 		"zero interval":             {Evidence(), func(p *Policy) { p.QueueInterval = 0 }, []string{"Policy.QueueInterval is 0s: want above 0s"}},
 		"negative interval":         {Evidence(), func(p *Policy) { p.StuckAfter = -time.Second }, []string{"Policy.StuckAfter is -1s"}},
-		"no samples to enter":       {Evidence(), func(p *Policy) { p.Enter = 0 }, []string{"Policy.Enter is 0: want at least 1"}},
-		"negative dwell":            {Evidence(), func(p *Policy) { p.Dwell = -1 }, []string{"Policy.Dwell is -1ns: want at least 0s"}},
+		"no samples to enter":       {Evidence(), func(p *Policy) { p.WorsenAfter = 0 }, []string{"Policy.WorsenAfter is 0: want at least 1"}},
+		"negative dwell":            {Evidence(), func(p *Policy) { p.MinStateDuration = -1 }, []string{"Policy.MinStateDuration is -1ns: want at least 0s"}},
 		"peak below target":         {Evidence(), func(p *Policy) { p.PeakWait = time.Millisecond }, []string{"Policy.PeakWait is 1ms: want at least WaitTarget (10ms)"}},
-		"settles after it forgives": {Evidence(), func(p *Policy) { p.Settle = time.Hour }, []string{"Policy.Settle is 1h0m0s: want at most ErrorWindow (1m0s)"}},
-		"several at once": {Usage(), func(p *Policy) { p.UsageDegraded, p.ErrorWindow, p.Leave = 2, 0, -1 },
-			[]string{"Policy.UsageDegraded", "Policy.ErrorWindow", "Policy.Leave"}},
+		"settles after it forgives": {Evidence(), func(p *Policy) { p.RecoveryGrace = time.Hour }, []string{"Policy.RecoveryGrace is 1h0m0s: want at most ErrorWindow (1m0s)"}},
+		"several at once": {Usage(), func(p *Policy) { p.UsageDegraded, p.ErrorWindow, p.ImproveAfter = 2, 0, -1 },
+			[]string{"Policy.UsageDegraded", "Policy.ErrorWindow", "Policy.ImproveAfter"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c.change(&c.from)

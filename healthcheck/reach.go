@@ -3,6 +3,7 @@ package healthcheck
 import (
 	"time"
 
+	"github.com/otelpool/pgx/internal/counts"
 	"github.com/otelpool/pgx/internal/errtype"
 )
 
@@ -115,7 +116,7 @@ func lastLost(all []Sample) (time.Time, string) {
 	c := &all[len(all)-1].Connect
 	at, kind := c.LastLostAt, c.LastLostType
 	for i := len(all) - 1; i > 0; i-- {
-		if all[i].Connect.Lost > all[i-1].Connect.Lost {
+		if all[i].Counts[counts.Lost] > all[i-1].Counts[counts.Lost] {
 			if all[i-1].At.After(at) {
 				return all[i-1].At, ""
 			}
@@ -135,7 +136,7 @@ func hangingFor(f *facts) time.Duration {
 		probing = f.s.At.Sub(p.TryingSince)
 	}
 	return max(probing, f.lasting(func(s *Sample) bool { return s.Connect.InFlight > 0 }, func(d delta) bool {
-		return d.opened == 0 && d.failures == 0
+		return d.added[counts.Opened] == 0 && d.added[counts.ConnectFailures] == 0
 	}))
 }
 
@@ -143,11 +144,14 @@ func hangingFor(f *facts) time.Duration {
 func silentFor(f *facts) time.Duration {
 	asked := func(s *Sample) bool { return s.Pool.Used > 0 || s.Traffic.Waiting > 0 || s.Connect.InFlight > 0 }
 	for _, h := range f.s.Holders {
-		if !h.Querying && !h.Expected && !h.Waiting {
+		if !h.Querying && !h.Expected && !h.NestedAcquire {
 			return 0 // it was answered, and thinks
 		}
 	}
-	return f.lasting(asked, func(d delta) bool { return d.releases <= d.cut && d.opened == 0 })
+	return f.lasting(asked, func(d delta) bool {
+		cut := d.added[counts.DestroyedBroken] + d.added[counts.DestroyedBusy] // they came back without an answer
+		return d.added[counts.Released] <= cut && d.added[counts.Opened] == 0
+	})
 }
 
 // lasting is for how long each sample was in some state, and nothing disturbed it in between.

@@ -63,28 +63,6 @@ func (s State) Status() Status {
 
 func (s State) draining() bool { return s == ShuttingDown || s == Terminated }
 
-// Cause names what is wrong. The values are the label values of otelpool.health.cause and the names of the runbooks.
-type Cause string
-
-// The causes that a report can name.
-const (
-	CauseLeak                Cause = "leak"
-	CauseNestedAcquire       Cause = "nested_acquire"
-	CauseHeldIdle            Cause = "held_idle"
-	CauseSlowDatabase        Cause = "slow_database"
-	CauseLockContention      Cause = "lock_contention"
-	CauseUndersized          Cause = "undersized"
-	CauseUnreachable         Cause = "unreachable"
-	CauseRejectedCredentials Cause = "rejected_credentials"
-	CauseTooManyConnections  Cause = "too_many_connections"
-	CauseServerStarting      Cause = "server_starting"
-	CauseServerShutdown      Cause = "server_shutdown"
-	CauseReadOnly            Cause = "read_only"
-	CauseSlowConnect         Cause = "slow_connect"
-	CauseProcessStarved      Cause = "process_starved"
-	CauseInsufficientData    Cause = "insufficient_data"
-)
-
 // Finding is one thing that is wrong: what, how we know, and what to do.
 type Finding struct {
 	Cause    Cause    `json:"cause"`
@@ -104,10 +82,13 @@ type Report struct {
 	Since    time.Time // when this state was entered
 	At       time.Time // when this judgement was made
 	Findings []Finding
-	Outage   bool // the verdict is that the database cannot be reached or refuses us; never true unless Status is Unhealthy
-	Flaps    int  // status changes within the last ten minutes, at most 64
-	Advice   Sizing
-	History  []Change // the last transitions, oldest first, at most 64
+
+	StaleSince time.Time // since when the judge is silent, see [Report.AsOf]; zero in what a judge returns
+
+	Outage  bool // the verdict is that the database cannot be reached or refuses us; never true unless Status is Unhealthy
+	Flaps   int  // status changes within the last ten minutes, at most 64
+	Advice  Sizing
+	History []Change // the last transitions, oldest first, at most 64
 
 	Started   bool    // the server was reached at least once; never goes back to false
 	Usage     float64 // used / max connections, 0 to 1

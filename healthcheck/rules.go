@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/otelpool/pgx/internal/counts"
 )
 
 // symptom is one thing that a rule objects to. Symptoms decide the tier; causes explain them.
@@ -16,7 +18,7 @@ const (
 	acquireFailed                      // somebody did not get a connection
 	writeRefused                       // a statement was refused for it would have written
 	stuckPool                          // full, and nothing comes back
-	queueStands                        // even the luckiest waits
+	queueStands                        // even the shortest wait is too long
 	peakWait                           // one wait was too long
 	crowded                            // nearly full, and somebody waits
 	leakHeld                           // connections were forgotten
@@ -34,10 +36,10 @@ type verdict struct {
 	decisive symptom  // those that alone give the tier
 	reasons  []string // one a symptom, with its numbers, a decisive one first
 
-	quiet    bool // says nothing about waits
-	late     bool // taken while the process was starved
-	settling bool // nothing is wrong but the traces of an outage that is over
-	live     bool // a symptom is there now
+	quiet      bool // says nothing about waits
+	late       bool // taken while the process was starved
+	outageOver bool // nothing is wrong but what an outage that is over left behind
+	live       bool // a symptom is there now
 }
 
 func (v *verdict) add(tier Status, s symptom, format string, args ...any) {
@@ -91,60 +93,61 @@ func (f *facts) serviceRules(v *verdict) {
 	}
 }
 
-// errorRules degrade for what went wrong within ErrorWindow. What an outage broke stops counting soon after its end.
+// errorRules degrade for what went wrong within ErrorWindow. What an outage broke stops counting RecoveryGrace after its end.
 func (f *facts) errorRules(v *verdict) {
 	r, t := &f.reach, &f.s.Traffic
-	counts := func(at time.Time) bool { return f.within(at, f.p.ErrorWindow) }
-	if v.symptoms&cannotServe == 0 && counts(r.trouble) {
+	recent := func(at time.Time) bool { return f.happenedWithin(at, f.p.ErrorWindow) }
+	if v.symptoms&cannotServe == 0 && recent(r.trouble) {
 		switch {
 		case r.recovered.IsZero() && r.failing():
 			v.add(Degraded, connectFailing, "the last attempt to connect failed %s: %s", f.ago(r.failedAt), r.errorType)
 		case r.recovered.IsZero():
-			if counts(r.lostAt) && !r.proof.After(r.lostAt) { // otherwise it was an acquire that failed, see below
+			if recent(r.lostAt) && !r.proof.After(r.lostAt) { // otherwise it was an acquire that failed, see below
 				v.add(Degraded, connectionLost, "a connection was lost %s", f.ago(r.lostAt))
 			}
-		case f.s.At.Sub(r.recovered) < f.p.Settle:
-			v.settling = v.tier <= Healthy
+		case f.s.At.Sub(r.recovered) < f.p.RecoveryGrace:
+			v.outageOver = v.tier <= Healthy
 			v.add(Degraded, connectionLost, "the server answers again since %s", short(f.s.At.Sub(r.recovered)))
 		}
 	}
-	if Classify(t.LastErrorType) != "" && counts(t.LastErrorAt) && !f.forgiven(t.LastErrorAt) {
-		after := r.recovered.IsZero() || t.LastErrorAt.Sub(r.recovered) > f.p.Settle
-		v.settling = v.settling && !after
+	if Classify(t.LastErrorType) != "" && recent(t.LastErrorAt) && !f.causedByPastOutage(t.LastErrorAt) {
+		after := r.recovered.IsZero() || t.LastErrorAt.Sub(r.recovered) > f.p.RecoveryGrace
+		v.outageOver = v.outageOver && !after
 		v.add(Degraded, acquireFailed, "an acquire failed %s: %s", f.ago(t.LastErrorAt), t.LastErrorType)
 	}
-	if !f.s.Full && full(f.s) && f.last.canceled > 0 {
-		v.settling = false
-		v.add(Degraded, acquireFailed, "%d acquires were given up while the pool was full", f.last.canceled)
+	if !f.s.HasTracer && saturated(f.s) && f.last.added[counts.Canceled] > 0 {
+		v.outageOver = false
+		v.add(Degraded, acquireFailed, "%s given up while the pool was full", count(f.last.added[counts.Canceled], "acquire"))
 	}
-	if at := f.s.Connect.ReadOnlyAt; counts(at) && !f.writable(at) {
-		v.settling = false
+	if at := f.s.Connect.ReadOnlyAt; recent(at) && !f.writable(at) {
+		v.outageOver = false
 		v.add(Degraded, writeRefused, "the server refused to write %s", f.ago(at))
 	}
 }
 
-// forgiven says that an acquire failed because of an outage that is over and settled, or as its echo. The echo is the
-// younger: it stays forgiven when the last sign of the outage counts no longer, as long as the recovery itself was seen.
-func (f *facts) forgiven(at time.Time) bool {
+// causedByPastOutage says that an acquire failed in an outage that has been over for RecoveryGrace, or in that grace after it.
+// Such a failure may be younger than the last sign of the outage: it is still excused when that sign counts no longer, as long as
+// the recovery itself was seen.
+func (f *facts) causedByPastOutage(at time.Time) bool {
 	r := &f.reach
-	if r.recovered.IsZero() || !r.recovered.After(f.all[0].At) && !f.within(r.trouble, f.p.ErrorWindow) {
+	if r.recovered.IsZero() || !r.recovered.After(f.all[0].At) && !f.happenedWithin(r.trouble, f.p.ErrorWindow) {
 		return false
 	}
-	return at.Sub(r.recovered) <= f.p.Settle && f.s.At.Sub(r.recovered) >= f.p.Settle
+	return at.Sub(r.recovered) <= f.p.RecoveryGrace && f.s.At.Sub(r.recovered) >= f.p.RecoveryGrace
 }
 
 // writable says that the server was asked well after at, and takes writes again.
 func (f *facts) writable(at time.Time) bool {
 	v := f.s.Server
-	return v != nil && !v.ReadOnly && !v.InRecovery && v.At.Sub(at) >= f.p.Settle
+	return v != nil && !v.ReadOnly && !v.InRecovery && v.At.Sub(at) >= f.p.RecoveryGrace
 }
 
 func (f *facts) evidenceRules(v *verdict) {
 	if v.late {
-		return // the pause made everybody wait and every hold look old
+		return // the pause made everybody wait, and every hold looks old
 	}
 	p, t := f.p, &f.s.Traffic
-	was := v.symptoms
+	before := v.symptoms
 	if d := f.stuckFor(); d >= p.StuckAfter {
 		v.add(Unhealthy, stuckPool, "all %d connections in use, %s waiting, nothing released for %s",
 			f.s.Pool.Max, count(t.Waiting, "request"), short(d))
@@ -153,14 +156,14 @@ func (f *facts) evidenceRules(v *verdict) {
 		v.add(Degraded, queueStands, "nobody waited less than %s", short(max(t.MinWait, p.WaitTarget)))
 	}
 	f.peakRule(v)
-	if u := usage(f.s); (u >= p.UsageDegraded || full(f.s)) && t.Waiting > 0 && t.OldestWait > p.WaitTarget {
+	if u := usage(f.s); (u >= p.UsageDegraded || saturated(f.s)) && t.Waiting > 0 && t.OldestWait > p.WaitTarget {
 		v.add(Degraded, crowded, "%d of %d connections in use with %s waiting", f.s.Pool.Used, f.s.Pool.Max,
 			count(t.Waiting, "request"))
 	}
-	if n := f.census.count[leaked]; n > 0 {
-		v.add(Degraded, leakHeld, "%s held and forgotten", count(n, "connection"))
+	if n := f.holders.count[leaked]; n > 0 {
+		v.add(Degraded, leakHeld, "%s leaked", count(n, "connection"))
 	}
-	v.settling = v.settling && v.symptoms == was
+	v.outageOver = v.outageOver && v.symptoms == before
 }
 
 func (f *facts) peakRule(v *verdict) {
@@ -170,7 +173,7 @@ func (f *facts) peakRule(v *verdict) {
 	case f.seenBefore(d):
 		v.quiet = true
 	default:
-		v.settling = false
+		v.outageOver = false
 		v.add(Degraded, peakWait, "a wait of %s", short(d))
 	}
 }
@@ -193,7 +196,7 @@ func (f *facts) idleRules(v *verdict) {
 	default:
 		v.add(Unhealthy, thresholds, "%d of %d connections idle (%s)", idle, total, percent(ratio))
 	}
-	v.settling = v.settling && v.symptoms&thresholds == 0
+	v.outageOver = v.outageOver && v.symptoms&thresholds == 0
 	if !v.late {
 		f.peakRule(v)
 	}
@@ -217,7 +220,7 @@ func (f *facts) usageRules(v *verdict) {
 
 func (f *facts) starvedRules(v *verdict) {
 	if f.lateAt(len(f.all) - 1) {
-		v.settling = false
+		v.outageOver = false
 		v.add(Degraded, starved, "this judgement came %s late", short(f.s.Late))
 	}
 }

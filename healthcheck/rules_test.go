@@ -3,19 +3,21 @@ package healthcheck
 import (
 	"testing"
 	"time"
+
+	"github.com/otelpool/pgx/internal/counts"
 )
 
 // ruled applies the rules alone, without hysteresis, to a pool of 1000 that has just been taken to a state.
 func ruled(t *testing.T, p Policy, change ...func(*Sample)) verdict {
 	t.Helper()
-	s := Sample{At: epoch, Full: true}
+	s := Sample{At: epoch, HasTracer: true}
 	s.Pool.Max, s.Pool.Total, s.Pool.Idle = 1000, 1000, 1000
-	s.Connect.Opened, s.Connect.LastAt = 1000, epoch.Add(-time.Hour)
+	s.Counts[counts.Opened], s.Connect.LastAt = 1000, epoch.Add(-time.Hour)
 	for _, c := range change {
 		c(&s)
 	}
 	clean(&s)
-	return decide(newFacts(&p, []Sample{s}, normal{}))
+	return decide(newFacts(&p, []Sample{s}, baseline{}))
 }
 
 func idle(n int) func(*Sample) {
@@ -112,7 +114,7 @@ func TestEvidenceAtItsBoundaries(t *testing.T) {
 		"an error 60 s ago":                 {f(failedAgo(60 * time.Second)), Degraded},
 		"an error 61 s ago":                 {f(failedAgo(61 * time.Second)), Healthy},
 		"one leak":                          {f(held(forgot)), Degraded},
-		"one long hold, expected":           {f(held(with(forgot, func(h *Holder) { h.Expected = true }))), Healthy},
+		"one long hold, expected":           {f(held(with(forgot, func(h *HeldConn) { h.Expected = true }))), Healthy},
 		"all at once, but late":             {f(held(forgot), waiting(9, time.Minute), late(499*ms)), Degraded},
 		"late by half a second":             {f(late(500 * ms)), Degraded},
 		"late by less":                      {f(late(499 * ms)), Healthy},
@@ -138,7 +140,7 @@ func TestTheUsageWarningOfEvidenceIsNoVerdict(t *testing.T) {
 func TestStuckMeansFullAndNothingReleasedForTenSeconds(t *testing.T) {
 	full := f(held(times(10, crawling)...), waiting(1, time.Second))
 	one := Evidence()
-	one.Enter = 1
+	one.WorsenAfter = 1
 	for after, want := range map[int]Status{9: Degraded, 10: Unhealthy} {
 		m := newSim(t, one)
 		m.warm()

@@ -1,27 +1,32 @@
 package healthcheck
 
-import "time"
+import (
+	"time"
+
+	"github.com/otelpool/pgx/internal/counts"
+)
 
 // Sample is what one tick saw of a pool: the hook's counters and holders, and one reading of [pgxpool.Pool.Stat].
-// It is immutable once built; the judge compares consecutive samples, so every counter is cumulative since the pool
-// was instrumented. All durations are monotonic-clock differences. The zero Sample is "no evidence".
+// It is immutable once built. The judge compares consecutive samples: counts run since the pool was instrumented. All
+// durations are monotonic-clock differences. The zero Sample is "no evidence".
 //
 // [pgxpool.Pool.Stat]: https://pkg.go.dev/github.com/jackc/pgx/v5/pgxpool#Pool.Stat
 type Sample struct {
 	At   time.Time
 	Late time.Duration // how much later than planned this sample was taken: the process itself was starved
 
+	Counts  counts.Set
 	Pool    PoolCounts
 	Traffic Traffic
 	Connect Connects
-	Holders []Holder // every held connection, oldest first, at most [MaxHolders]
-	Waiters []Waiter // acquires that are waiting now, oldest first, at most [MaxWaiters]
+	Holders []HeldConn       // every held connection, oldest first, at most [MaxHolders]
+	Waiters []PendingAcquire // acquires that are waiting now, oldest first, at most [MaxWaiters]
 	Server  *ServerView
 	Probe   Probe
 
-	// Full says whether a hook observes the pool. Without it (stat-only mode) only Pool and the parts of Traffic
-	// that pgxpool counts itself are known, and the judge must not read zeros as good news.
-	Full bool
+	// Full says whether a hook observes the pool. Without it (stat-only mode) only Pool and what pgxpool counts itself
+	// (Acquired, Canceled) are known, and the judge must not read zeros as good news.
+	HasTracer bool
 	// Closed says that the pool was closed or is shutting down.
 	Closed bool
 }
@@ -35,24 +40,13 @@ const (
 // PoolCounts are gauges at the sample's instant, from [pgxpool.Stat]: AcquireAllIdle and the pool's own health check
 // make Used include idle connections for moments, so one sample is never a verdict.
 type PoolCounts struct {
-	Total, Idle, Used, Constructing, Max, MinConns, MinIdle int
+	Total, Idle, Used, Constructing, Max int
 }
 
-// Traffic counts what callers did, cumulatively. Attempts = OK + Timeouts + Canceled + Errors + those still waiting.
+// Traffic is what callers do and wait for, beyond what is counted.
 type Traffic struct {
-	OK       int64 // acquires that got a connection
-	Timeouts int64 // acquires whose context deadline passed first
-	Canceled int64 // acquires whose context was cancelled: the caller's choice, no fault of the pool
-	Errors   int64 // acquires that failed for any other reason: connecting failed, a hook refused, the pool was closed
-	Releases int64
-	Cut      int64 // of these, the ones whose connection came back closed or in the middle of a query: no answer was awaited
-
 	Waiting    int           // acquires in flight now
 	OldestWait time.Duration // age of the oldest of them
-
-	WaitTime  time.Duration // total time spent in acquires that ended
-	HoldTime  time.Duration // total time connections were held, in holds that ended
-	QueryTime time.Duration // the part of HoldTime during which a query was open; the rest the application sat idle on it
 
 	// Occupied is the time connections have been held so far, by holds under way too, but for those that are expected to be
 	// long or suspected of being leaked: what the traffic really asked for, whenever its holds end. It may go back.
@@ -68,62 +62,42 @@ type Traffic struct {
 	LastErrorAt   time.Time
 }
 
-// Connects counts what the pool did to reach the server, background connects included, cumulatively.
+// Connects is how the pool last reached the server or did not, background connects included.
 type Connects struct {
-	Opened   int64
-	Closed   int64
-	Failures int64 // siblings cancelled by pgxpool are not failures and are not counted
 	InFlight int
 
-	ConnectTime time.Duration // total time of successful connects
-	LastTime    time.Duration // duration of the last successful connect
-	LastAt      time.Time     // when the last successful connect ended
+	LastTime time.Duration // duration of the last successful connect
+	LastAt   time.Time     // when the last successful connect ended
 
 	// The last failure; zero when there was none. It stays after a later success: compare LastErrorAt with LastAt.
 	LastError     string // text without secrets
 	LastErrorType string // SQLSTATE or one of the names in internal/errtype
 	LastErrorAt   time.Time
 
-	// Lost counts connections found broken while held or when pinged: the network or the server closed them.
-	Lost int64
-	// LastLostType is the error.type of the last query that lost its connection, when a query saw it.
-	LastLostType string
+	LastLostType string // error.type of the last query that lost its connection, when a query saw it
 	LastLostAt   time.Time
-	// ReadOnly counts statements refused by SQLSTATE 25006 (read_only_sql_transaction).
-	ReadOnly   int64
-	ReadOnlyAt time.Time
+	ReadOnlyAt   time.Time // when a statement was last refused by SQLSTATE 25006 (read_only_sql_transaction)
 }
 
-// Tier says how strong the evidence is that a held connection has leaked.
-type Tier int8
-
-const (
-	TierNone     Tier = iota // not suspicious
-	TierSlowHold             // held past the threshold, still working
-	TierIdleHeld             // and nothing asked of the server for the threshold: a suspected leak
-	TierOrphaned             // and the context it was acquired with is done: a leak
-)
-
-// Holder is one held connection.
-type Holder struct {
+// HeldConn is a connection that somebody has out of the pool.
+type HeldConn struct {
 	Site     string        // where it was taken: "file.go:42 pkg.Func", the application's first frame
-	Group    uint64        // call-site identity for grouping; 0 when stacks are off
+	PID      uint32        // of its server process
 	Age      time.Duration // since it was acquired
 	Idle     time.Duration // since the server last worked for it; 0 while it does
 	Querying bool          // a query is open and the server is working on it
 	InTx     bool          // inside a transaction block, as of its last query
-	Tier     Tier
-	Expected bool // exempted by ExpectLongHold
-	Waiting  bool // the same request (goroutine or context) waits for another connection of this pool: a nested acquire
-	PID      uint32
-	Queries  int64
+
+	NestedAcquire bool // its request (goroutine or context) waits for another connection of this pool
+	Expected      bool // exempted by ExpectLongHold
+	Leaked        bool // suspected: held, with nothing asked of the server, for the leak threshold
+	Orphaned      bool // leaked for sure: the context it was acquired with is done as well
 }
 
-// Waiter is one acquire that is waiting.
-type Waiter struct {
-	Site string
-	Age  time.Duration
-	Held bool // the same request already holds a connection of this pool: a nested acquire
+// PendingAcquire is an acquire that is waiting.
+type PendingAcquire struct {
+	Site          string
+	NestedAcquire bool // its request already holds a connection of this pool
 }
 
 // Probe is what the facade's own connection, outside the pool, found while the pool was not healthy. The zero value says

@@ -3,20 +3,22 @@ package healthcheck
 import (
 	"testing"
 	"time"
+
+	"github.com/otelpool/pgx/internal/counts"
 )
 
 const ms = time.Millisecond
 
 var (
-	asking   = Holder{Site: "orders.go:42 shop.Load", Querying: true, Age: 4 * ms}
-	forgot   = Holder{Site: "report.go:9 shop.Report", Age: time.Minute, Idle: time.Minute, Tier: TierIdleHeld}
-	thinking = Holder{Site: "mail.go:5 shop.Send", Age: 300 * ms, Idle: 200 * ms, InTx: true}
-	nesting  = Holder{Site: "pay.go:3 shop.Pay", Age: 2 * time.Second, Idle: 2 * time.Second, Waiting: true}
-	crawling = Holder{Site: "list.go:8 shop.List", Age: 900 * ms, Querying: true}
-	listener = Holder{Site: "events.go:1 shop.Listen", Age: time.Hour, Querying: true, Expected: true}
+	asking   = HeldConn{Site: "orders.go:42 shop.Load", Querying: true, Age: 4 * ms}
+	forgot   = HeldConn{Site: "report.go:9 shop.Report", Age: time.Minute, Idle: time.Minute, Leaked: true}
+	thinking = HeldConn{Site: "mail.go:5 shop.Send", Age: 300 * ms, Idle: 200 * ms, InTx: true}
+	nesting  = HeldConn{Site: "pay.go:3 shop.Pay", Age: 2 * time.Second, Idle: 2 * time.Second, NestedAcquire: true}
+	crawling = HeldConn{Site: "list.go:8 shop.List", Age: 900 * ms, Querying: true}
+	listener = HeldConn{Site: "events.go:1 shop.Listen", Age: time.Hour, Querying: true, Expected: true}
 )
 
-func with(h Holder, change func(*Holder)) Holder { change(&h); return h }
+func with(h HeldConn, change func(*HeldConn)) HeldConn { change(&h); return h }
 
 func locks(n int, ours bool) func(*Sample) {
 	return func(s *Sample) {
@@ -42,12 +44,12 @@ func TestEveryCauseIsNamedFirstInItsScenario(t *testing.T) {
 		"one leaked connection":                 {sick: f(held(forgot), cycles(50, 5*ms, 4*ms, 0, ms)), cause: CauseLeak, status: Degraded},
 		"leaks that fill the pool":              {sick: f(held(times(10, forgot)...), waiting(4, time.Second)), cause: CauseLeak, status: Degraded},
 		"leaks that stop the pool":              {within: 12, sick: f(held(times(10, forgot)...), waiting(4, time.Second)), cause: CauseLeak, status: Unhealthy},
-		"leaks of all ages":                     {sick: f(held(append(times(3, forgot), times(7, with(forgot, func(h *Holder) { h.Tier, h.Idle = TierNone, 9*time.Second }))...)...), waiting(4, time.Second)), cause: CauseLeak, status: Degraded},
+		"leaks of all ages":                     {sick: f(held(append(times(3, forgot), times(7, with(forgot, func(h *HeldConn) { h.Leaked, h.Idle = false, 9*time.Second }))...)...), waiting(4, time.Second)), cause: CauseLeak, status: Degraded},
 		"nested acquires":                       {sick: f(held(times(10, nesting)...), waiting(10, time.Second)), cause: CauseNestedAcquire, status: Degraded},
-		"nested acquires past the threshold":    {within: 12, sick: f(held(times(10, with(nesting, func(h *Holder) { h.Tier = TierIdleHeld }))...), waiting(10, time.Second)), cause: CauseNestedAcquire, status: Unhealthy},
+		"nested acquires past the threshold":    {within: 12, sick: f(held(times(10, with(nesting, func(h *HeldConn) { h.Leaked = true }))...), waiting(10, time.Second)), cause: CauseNestedAcquire, status: Unhealthy},
 		"sleeping in transactions":              {sick: f(held(times(10, thinking)...), waiting(20, 400*ms), cycles(30, 300*ms, 5*ms, 200*ms, 600*ms)), cause: CauseHeldIdle, status: Degraded},
 		"queries that turned slow":              {sick: f(held(times(10, crawling)...), waiting(20, 800*ms), cycles(11, 900*ms, 890*ms, 700*ms, 900*ms)), cause: CauseSlowDatabase, status: Degraded},
-		"queries that do not come back":         {within: 12, sick: f(held(times(10, with(crawling, func(h *Holder) { h.Age = 11 * time.Second }))...), waiting(20, time.Second)), cause: CauseSlowDatabase, status: Unhealthy},
+		"queries that do not come back":         {within: 12, sick: f(held(times(10, with(crawling, func(h *HeldConn) { h.Age = 11 * time.Second }))...), waiting(20, time.Second)), cause: CauseSlowDatabase, status: Unhealthy},
 		"a pool that was never fast":            {cold: true, sick: f(connected(1), held(times(10, crawling)...), waiting(20, 800*ms), cycles(11, 900*ms, 890*ms, 700*ms, 900*ms)), cause: CauseSlowDatabase, status: Degraded},
 		"a table locked by an outsider":         {sick: f(held(times(10, crawling)...), waiting(20, 800*ms), locks(10, false)), cause: CauseLockContention, status: Degraded},
 		"a table locked by one of us":           {sick: f(held(times(10, crawling)...), waiting(20, 800*ms), locks(9, true)), cause: CauseLockContention, status: Degraded},
@@ -139,7 +141,7 @@ func TestHealthyWorkloadsRaiseNothing(t *testing.T) {
 		},
 		"batch jobs": func(m *sim) {
 			m.warm()
-			m.ticks(120, held(times(10, with(crawling, func(h *Holder) { h.Age = 20 * time.Second }))...))
+			m.ticks(120, held(times(10, with(crawling, func(h *HeldConn) { h.Age = 20 * time.Second }))...))
 		},
 		"a LISTEN worker": func(m *sim) {
 			m.warm()
@@ -148,15 +150,16 @@ func TestHealthyWorkloadsRaiseNothing(t *testing.T) {
 		"a rolling reset": func(m *sim) {
 			m.warm()
 			for range 10 {
-				m.tick(easy, func(s *Sample) { s.Pool.Total, s.Connect.Closed = 1, s.Connect.Closed+9 })
+				m.tick(easy, func(s *Sample) { s.Pool.Total = 1 })
 				m.ticks(5, easy, once(connected(9)))
 			}
 		},
 		"lifetime churn": func(m *sim) {
 			m.warm()
 			m.ticks(120, easy, func(s *Sample) {
-				s.Connect.Opened, s.Connect.Closed = s.Connect.Opened+3, s.Connect.Closed+3
-				s.Connect.ConnectTime, s.Connect.LastAt = s.Connect.ConnectTime+15*ms, s.At
+				s.Counts[counts.Opened] += 3
+				s.Counts[counts.CreateTime] += int64(15 * ms)
+				s.Connect.LastAt = s.At
 			})
 		},
 		"one connection for all": func(m *sim) {
@@ -171,7 +174,7 @@ func TestHealthyWorkloadsRaiseNothing(t *testing.T) {
 		},
 		"callers who change their mind": func(m *sim) {
 			m.warm()
-			m.ticks(60, easy, func(s *Sample) { s.Traffic.Canceled++ })
+			m.ticks(60, easy, func(s *Sample) { s.Counts[counts.Canceled]++ })
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -193,7 +196,7 @@ func TestHealthyWorkloadsRaiseNothing(t *testing.T) {
 func complete(t *testing.T, r *Report) {
 	t.Helper()
 	for _, f := range r.Findings {
-		if f.Summary == "" || f.Advice == "" || len(f.Evidence) == 0 || f.Runbook != runbooks+string(f.Cause)+".md" {
+		if f.Summary == "" || f.Advice == "" || len(f.Evidence) == 0 || f.Runbook != f.Cause.Runbook() {
 			t.Errorf("incomplete finding: %+v", f)
 		}
 	}
@@ -219,7 +222,7 @@ func late(d time.Duration) func(*Sample) { return func(s *Sample) { s.Late = d }
 
 func lost(kind string) func(*Sample) {
 	return func(s *Sample) {
-		s.Connect.Lost++
+		s.Counts[counts.Lost]++
 		s.Connect.LastLostAt, s.Connect.LastLostType = s.At.Add(-500*ms), kind
 	}
 }
@@ -227,21 +230,26 @@ func lost(kind string) func(*Sample) {
 // terminated loses three sessions, and has them replaced at once.
 func terminated(s *Sample) {
 	lost("57P01")(s)
-	s.Connect.Opened += 3
+	s.Counts[counts.Opened] += 3
 	s.Connect.LastAt = s.At.Add(-100 * ms)
 }
 
-func readOnly(s *Sample) { s.Connect.ReadOnly, s.Connect.ReadOnlyAt = s.Connect.ReadOnly+1, s.At }
+func readOnly(s *Sample) {
+	s.Counts[counts.ReadOnly]++
+	s.Connect.ReadOnlyAt = s.At
+}
 
 func slowConnect(s *Sample) {
-	s.Connect.Opened += 2
-	s.Connect.ConnectTime += 2 * 390 * ms
+	s.Counts[counts.Opened] += 2
+	s.Counts[counts.CreateTime] += int64(2 * 390 * ms)
 	s.Connect.LastAt, s.Connect.LastTime = s.At, 390*ms
 }
 
 func statOnly(s *Sample) {
-	*s = Sample{At: s.At, Pool: s.Pool, Traffic: Traffic{OK: s.Traffic.OK, Canceled: s.Traffic.Canceled}}
+	*s = Sample{At: s.At, Pool: s.Pool, Counts: counts.Set{
+		counts.Acquired: s.Counts[counts.Acquired], counts.Canceled: s.Counts[counts.Canceled],
+	}}
 	s.Pool.Used, s.Pool.Idle = s.Pool.Max, 0
 }
 
-func gaveUp(s *Sample) { s.Traffic.Canceled += 5 }
+func gaveUp(s *Sample) { s.Counts[counts.Canceled] += 5 }

@@ -4,6 +4,8 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"github.com/otelpool/pgx/internal/counts"
 )
 
 // sim makes the samples of a simulated pool, one a second.
@@ -24,7 +26,7 @@ func newSim(t *testing.T, p Policy) *sim {
 		t.Fatal(err)
 	}
 	m := &sim{t: t, judge: j}
-	m.s.At, m.s.Full = epoch, true
+	m.s.At, m.s.HasTracer = epoch, true
 	m.s.Pool.Max = 10
 	return m
 }
@@ -53,8 +55,8 @@ func (m *sim) ticks(n int, change ...func(*Sample)) *Report {
 // connected opens n connections at once.
 func connected(n int) func(*Sample) {
 	return func(s *Sample) {
-		s.Connect.Opened += int64(n)
-		s.Connect.ConnectTime += time.Duration(n) * 5 * time.Millisecond
+		s.Counts[counts.Opened] += int64(n)
+		s.Counts[counts.CreateTime] += int64(n) * int64(5*time.Millisecond)
 		s.Connect.LastAt, s.Connect.LastTime = s.At.Add(-100*time.Millisecond), 5*time.Millisecond
 		s.Pool.Total, s.Pool.Idle = s.Pool.Total+n, s.Pool.Idle+n
 	}
@@ -63,18 +65,18 @@ func connected(n int) func(*Sample) {
 // cycles lets n holds of the given length, and query time in it, come and go with waits from least to most.
 func cycles(n int64, hold, query, least, most time.Duration) func(*Sample) {
 	return func(s *Sample) {
-		t := &s.Traffic
-		t.OK, t.Releases, t.Ended = t.OK+n, t.Releases+n, n
-		t.HoldTime += time.Duration(n) * hold
+		c, t := &s.Counts, &s.Traffic
+		c[counts.Acquired] += n
+		c[counts.Released] += n
+		c[counts.UseTime] += n * int64(hold)
+		c[counts.QueryTime] += n * int64(query)
 		t.Occupied += time.Duration(n) * hold
-		t.QueryTime += time.Duration(n) * query
-		t.WaitTime += time.Duration(n) * (least + most) / 2
-		t.MinWait, t.PeakWait = least, most
+		t.MinWait, t.PeakWait, t.Ended = least, most, n
 	}
 }
 
 // held makes hs the holders, all connections beyond them idle.
-func held(hs ...Holder) func(*Sample) {
+func held(hs ...HeldConn) func(*Sample) {
 	return func(s *Sample) {
 		s.Holders = slices.Clone(hs)
 		s.Pool.Used = len(hs)
@@ -83,8 +85,8 @@ func held(hs ...Holder) func(*Sample) {
 	}
 }
 
-func times(n int, h Holder) []Holder {
-	hs := slices.Repeat([]Holder{h}, n)
+func times(n int, h HeldConn) []HeldConn {
+	hs := slices.Repeat([]HeldConn{h}, n)
 	for i := range hs {
 		hs[i].PID = uint32(100 + i)
 	}
@@ -95,14 +97,14 @@ func times(n int, h Holder) []Holder {
 func waiting(n int, oldest time.Duration) func(*Sample) {
 	return func(s *Sample) {
 		s.Traffic.Waiting, s.Traffic.OldestWait = n, oldest
-		s.Waiters = slices.Repeat([]Waiter{{Site: "shop.go:7 shop.Pay", Age: oldest}}, n)
+		s.Waiters = slices.Repeat([]PendingAcquire{{Site: "shop.go:7 shop.Pay"}}, n)
 	}
 }
 
 // refused is a connect that fails.
 func refused(kind, text string) func(*Sample) {
 	return func(s *Sample) {
-		s.Connect.Failures++
+		s.Counts[counts.ConnectFailures]++
 		s.Connect.LastErrorAt, s.Connect.LastErrorType, s.Connect.LastError = s.At.Add(-50*time.Millisecond), kind, text
 	}
 }
@@ -111,9 +113,9 @@ func refused(kind, text string) func(*Sample) {
 func failed(kind string) func(*Sample) {
 	return func(s *Sample) {
 		if kind == "timeout" {
-			s.Traffic.Timeouts++
+			s.Counts[counts.TimedOut]++
 		} else {
-			s.Traffic.Errors++
+			s.Counts[counts.Failed]++
 		}
 		s.Traffic.Ended++
 		s.Traffic.LastErrorAt, s.Traffic.LastErrorType = s.At.Add(-50*time.Millisecond), kind
@@ -123,8 +125,7 @@ func failed(kind string) func(*Sample) {
 // gone loses all connections, by the given error if a query saw it.
 func gone(kind string) func(*Sample) {
 	return func(s *Sample) {
-		s.Connect.Lost += int64(s.Pool.Total)
-		s.Connect.Closed += int64(s.Pool.Total)
+		s.Counts[counts.Lost] += int64(s.Pool.Total)
 		s.Connect.LastLostAt, s.Connect.LastLostType = s.At.Add(-500*time.Millisecond), kind
 		s.Pool.Total, s.Pool.Idle, s.Pool.Used, s.Holders = 0, 0, 0, nil
 	}
@@ -141,6 +142,6 @@ func (m *sim) warm() {
 
 func easy(s *Sample) {
 	cycles(100, 5*time.Millisecond, 4*time.Millisecond, 0, time.Millisecond)(s)
-	held(times(1, Holder{Site: "orders.go:42 shop.Load", Age: 2 * time.Millisecond, Querying: true})...)(s)
+	held(times(1, HeldConn{Site: "orders.go:42 shop.Load", Age: 2 * time.Millisecond, Querying: true})...)(s)
 	waiting(0, 0)(s)
 }

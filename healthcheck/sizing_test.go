@@ -37,7 +37,7 @@ func TestAdviceOnSize(t *testing.T) {
 func TestNoAdviceToGrowWhenConcurrencySlowsTheServer(t *testing.T) {
 	m := newSim(t, Evidence())
 	m.warm()
-	a := m.ticks(70, held(times(10, with(crawling, func(h *Holder) { h.Age = 40 * ms }))...), waiting(20, 80*ms),
+	a := m.ticks(70, held(times(10, with(crawling, func(h *HeldConn) { h.Age = 40 * ms }))...), waiting(20, 80*ms),
 		cycles(250, 40*ms, 39*ms, 50*ms, 90*ms)).Advice
 	if !a.Known || a.Recommended != 0 {
 		t.Errorf("%+v", a)

@@ -2,20 +2,23 @@ package healthcheck
 
 import "time"
 
-// DefaultStaleAfter is how old a report may be before its status is called unknown.
-const DefaultStaleAfter = 30 * time.Second
+// DefaultErrorWindow is how long a snapshot tells of an error.
+const DefaultErrorWindow = time.Minute
 
 // Snapshot is what the endpoints show of one pool: its report and the figures beside it. It is immutable.
 type Snapshot struct {
 	Report *Report
 
-	Total, Idle, Active, Waiting, Max int
+	Total, Idle, Used, Waiting, Max int
 
-	Latency     time.Duration // of the last connect that succeeded, whatever failed since; 0 if none did
-	LatencyAt   time.Time     // when that connect ended; zero if it is not known
+	Latency   time.Duration // of the last connect that succeeded, whatever failed since; 0 if none did
+	LatencyAt time.Time     // when that connect ended; zero if it is not known
+	StartedAt time.Time     // when the pool was instrumented: uptime counts from here
+
+	// The last error, until it is older than ErrorWindow: see [Snapshot.RecentError].
 	LastError   string        // text without secrets; empty if there was none
-	LastErrorAt time.Time
-	StartedAt   time.Time // when the pool was instrumented: uptime counts from here
+	LastErrorAt time.Time     // zero if it is not known
+	ErrorWindow time.Duration // 0 is [DefaultErrorWindow]
 
 	Interval time.Duration // between judgements; 0 if that is not known
 }
@@ -41,25 +44,16 @@ var noSnapshot = Snapshot{Report: &Report{State: Initializing, Status: Unknown}}
 // Draining says that the pool is closing or closed.
 func (s *Snapshot) Draining() bool { return s.Report.State.draining() }
 
-// Status returns the tier at now. A report older than stale comes from a judge that has stopped and says nothing any more; 0 is
-// [DefaultStaleAfter] or three intervals, whichever is longer, a negative value believes reports of any age.
-func (s *Snapshot) Status(now time.Time, stale time.Duration) Status {
-	if !s.staleSince(now, stale).IsZero() {
-		return Unknown
+// RecentError returns the last error and when it happened, or nothing if that is longer ago than ErrorWindow.
+func (s *Snapshot) RecentError(now time.Time) (text string, at time.Time) {
+	window := s.ErrorWindow
+	if window <= 0 {
+		window = DefaultErrorWindow
 	}
-	return s.Report.Status
-}
-
-// staleSince is since when a tier of the report is not believed any more, or zero if it is, or says nothing anyway.
-func (s *Snapshot) staleSince(now time.Time, stale time.Duration) time.Time {
-	if stale == 0 {
-		stale = max(DefaultStaleAfter, 3*s.Interval)
+	if !s.LastErrorAt.IsZero() && now.Sub(s.LastErrorAt) > window {
+		return "", time.Time{}
 	}
-	end := s.Report.At.Add(stale)
-	if stale < 0 || s.Report.At.IsZero() || s.Report.Status == Unknown || !now.After(end) {
-		return time.Time{}
-	}
-	return end
+	return s.LastError, s.LastErrorAt
 }
 
 // severity orders tiers for aggregation: not to know is worse than to be healthy, and better than to be degraded.

@@ -4,13 +4,13 @@ package healthcheck
 type event int
 
 const (
-	nothing   event = iota // no evidence, or none that has lasted
-	good                   // all is well
-	settling               // serving again; only the traces of an outage that is over are left
-	poor                   // serving, but something is wrong now
-	bad                    // cannot serve
-	shutdown               // the pool is closing
-	terminate              // the pool is closed
+	nothing    event = iota // no evidence, or none that has lasted
+	good                    // all is well
+	outageOver              // serving again, after an outage whose errors still count
+	poor                    // serving, but something is wrong now
+	bad                     // cannot serve
+	shutdown                // the pool is closing
+	terminate               // the pool is closed
 	numEvents
 )
 

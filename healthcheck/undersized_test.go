@@ -10,7 +10,7 @@ import (
 var overload = f(waiting(30, 15*ms), cycles(2000, 5*ms, 4*ms, 12*ms, 18*ms))
 
 func TestNobodyIsToldToGrowAPoolThatLosesItsConnections(t *testing.T) {
-	stuck := func(h Holder) func(*Sample) { return held(append(times(9, asking), h)...) }
+	stuck := func(h HeldConn) func(*Sample) { return held(append(times(9, asking), h)...) }
 	for name, c := range map[string]struct {
 		also  []func(*Sample)
 		first Cause

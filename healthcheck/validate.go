@@ -40,15 +40,15 @@ func (p Policy) validateTimes(c *checks) {
 	c.positive("ErrorWindow", p.ErrorWindow)
 	c.positive("SlowQuery", p.SlowQuery)
 	c.positive("LateAfter", p.LateAfter)
-	c.atLeast("Enter", p.Enter, 1)
-	c.atLeast("Leave", p.Leave, 1)
-	c.atLeast("Dwell", p.Dwell, 0)
-	c.atLeast("Settle", p.Settle, 0)
+	c.atLeast("WorsenAfter", p.WorsenAfter, 1)
+	c.atLeast("ImproveAfter", p.ImproveAfter, 1)
+	c.atLeast("MinStateDuration", p.MinStateDuration, 0)
+	c.atLeast("RecoveryGrace", p.RecoveryGrace, 0)
 	if p.WaitTarget > 0 && p.PeakWait > 0 && p.PeakWait < p.WaitTarget {
 		c.fail("PeakWait", p.PeakWait, fmt.Sprintf("at least WaitTarget (%v)", p.WaitTarget))
 	}
-	if p.ErrorWindow > 0 && p.Settle > p.ErrorWindow {
-		c.fail("Settle", p.Settle, fmt.Sprintf("at most ErrorWindow (%v)", p.ErrorWindow))
+	if p.ErrorWindow > 0 && p.RecoveryGrace > p.ErrorWindow {
+		c.fail("RecoveryGrace", p.RecoveryGrace, fmt.Sprintf("at most ErrorWindow (%v)", p.ErrorWindow))
 	}
 }
 

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// The window is bounded in number, about 80 KB a pool, and reaches back far enough for every rule: of samples that come
+// The window is bounded in number, about 100 KB a pool, and reaches back far enough for every rule: of samples that come
 // fast, the older ones are merged.
 const (
 	windowSize  = 128
@@ -73,63 +73,19 @@ func merge(a, b *Sample) Sample {
 func clean(s *Sample) {
 	p, t, c := &s.Pool, &s.Traffic, &s.Connect
 	for _, n := range []*int{
-		&p.Total, &p.Idle, &p.Used, &p.Constructing, &p.Max, &p.MinConns, &p.MinIdle, &t.Waiting, &c.InFlight,
+		&p.Total, &p.Idle, &p.Used, &p.Constructing, &p.Max, &t.Waiting, &c.InFlight,
 	} {
 		*n = max(*n, 0)
 	}
-	for _, n := range []*int64{
-		&t.OK, &t.Timeouts, &t.Canceled, &t.Errors, &t.Releases, &t.Cut, &t.Ended, &c.Opened, &c.Closed, &c.Failures, &c.Lost,
-		&c.ReadOnly,
-	} {
-		*n = max(*n, 0)
+	for i, n := range s.Counts {
+		s.Counts[i] = max(n, 0)
 	}
-	for _, d := range []*time.Duration{
-		&s.Late, &t.OldestWait, &t.WaitTime, &t.HoldTime, &t.QueryTime, &t.Occupied, &t.MinWait, &t.PeakWait, &c.ConnectTime, &c.LastTime,
-	} {
+	t.Ended = max(t.Ended, 0)
+	for _, d := range []*time.Duration{&s.Late, &t.OldestWait, &t.Occupied, &t.MinWait, &t.PeakWait, &c.LastTime} {
 		*d = max(*d, 0)
 	}
 	p.Constructing = min(p.Constructing, p.Total)
 	if s.Server != nil {
 		s.Probe.OKAt = latest(s.Probe.OKAt, s.Server.At) // a view is an answer; it is remembered when the view is not
 	}
-}
-
-// delta is what happened between two samples. Counters that went backwards count as nothing.
-type delta struct {
-	span                                       time.Duration
-	ok, timeouts, canceled, errors             int64
-	releases, cut                              int64
-	opened, failures, lost                     int64
-	waitTime, holdTime, queryTime, connectTime time.Duration
-	occupied                                   time.Duration
-	waiting                                    int // more of them than before
-}
-
-func between(a, b *Sample) delta {
-	n := func(before, after int64) int64 { return max(0, after-before) }
-	d := func(before, after time.Duration) time.Duration { return max(0, after-before) }
-	t, u, c, e := &a.Traffic, &b.Traffic, &a.Connect, &b.Connect
-	return delta{
-		span: d(0, b.At.Sub(a.At)),
-		ok:   n(t.OK, u.OK), timeouts: n(t.Timeouts, u.Timeouts), canceled: n(t.Canceled, u.Canceled),
-		errors: n(t.Errors, u.Errors), releases: n(t.Releases, u.Releases), cut: n(t.Cut, u.Cut),
-		opened: n(c.Opened, e.Opened), failures: n(c.Failures, e.Failures), lost: n(c.Lost, e.Lost),
-		waitTime: d(t.WaitTime, u.WaitTime), holdTime: d(t.HoldTime, u.HoldTime),
-		queryTime: d(t.QueryTime, u.QueryTime), connectTime: d(c.ConnectTime, e.ConnectTime),
-		occupied: d(t.Occupied, u.Occupied), waiting: max(0, u.Waiting-t.Waiting),
-	}
-}
-
-// hold and query are the means of the holds that ended; 0 if none did.
-func (d delta) hold() time.Duration  { return mean(d.holdTime, d.releases) }
-func (d delta) query() time.Duration { return mean(min(d.queryTime, d.holdTime), d.releases) }
-
-// idle is how long the application held a connection without using it, on average.
-func (d delta) idle() time.Duration { return d.hold() - d.query() }
-
-func mean(total time.Duration, n int64) time.Duration {
-	if n <= 0 {
-		return 0
-	}
-	return total / time.Duration(n)
 }

@@ -40,7 +40,7 @@ func TestAPoolWhoseAfterConnectFailsIsNotHealthyForTheProbesSake(t *testing.T) {
 	cfg := pgtest.Config(t)
 	cfg.AfterConnect = func(context.Context, *pgx.Conn) error { return errors.New("role tenant does not exist") }
 	policy := healthcheck.Evidence()
-	policy.Dwell, policy.Settle = 0, 50*time.Millisecond
+	policy.MinStateDuration, policy.RecoveryGrace = 0, 50*time.Millisecond
 	if err := otelpool.Configure(cfg, quiet(otelpool.WithPolicy(policy))...); err != nil {
 		t.Fatal(err)
 	}

@@ -290,7 +290,7 @@ func probes(t *testing.T, conn *pgx.Conn, database string) (n int) {
 // nimble is a policy that gets well as soon as it may.
 func nimble() healthcheck.Policy {
 	p := healthcheck.Evidence()
-	p.Dwell, p.Settle, p.ErrorWindow = 0, 0, time.Second
+	p.MinStateDuration, p.RecoveryGrace, p.ErrorWindow = 0, 0, time.Second
 	return p
 }
 

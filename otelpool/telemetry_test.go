@@ -49,7 +49,7 @@ func measureWith(t *testing.T, provider *sdkmetric.MeterProvider, readers []*sdk
 	t.Helper()
 	m := &measured{readers: readers}
 	calm := healthcheck.Evidence()
-	calm.Enter = 1e6 // what the workload does to health is not at stake here
+	calm.WorsenAfter = 1e6 // what the workload does to health is not at stake here
 	opts = append(quiet(otelpool.WithMeterProvider(provider), otelpool.WithPoolName(name), otelpool.WithServerProbe(false),
 		otelpool.WithPolicy(calm)), opts...)
 	cfg := parse(t, dsnOf(t))

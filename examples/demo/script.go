@@ -31,7 +31,7 @@ var actDuration = 8 * time.Second
 // scriptOptions make the judge quick enough for a play of one minute.
 func scriptOptions() []otelpool.Option {
 	policy := healthcheck.Evidence()
-	policy.ErrorWindow, policy.Dwell, policy.Settle = scriptWindow, time.Second, 2*time.Second
+	policy.ErrorWindow, policy.MinStateDuration, policy.RecoveryGrace = scriptWindow, time.Second, 2*time.Second
 	return []otelpool.Option{
 		otelpool.WithPolicy(policy), otelpool.WithLeakThreshold(scriptThreshold), otelpool.WithHealthInterval(scriptHealthTick),
 	}

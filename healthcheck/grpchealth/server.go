@@ -31,7 +31,7 @@ type Server struct {
 	Sources    []healthcheck.Source
 	Interval   time.Duration // of looking for changes in a watch; 0 is [DefaultInterval]
 	MaxWatches int64         // beyond it a watch fails with RESOURCE_EXHAUSTED; 0 is [DefaultMaxWatches]
-	StaleAfter time.Duration // as in [healthcheck.Snapshot.Status]
+	StaleAfter time.Duration // as in [healthcheck.Snapshot.AsOf]
 
 	watches atomic.Int64
 }
@@ -127,7 +127,7 @@ func (s *Server) all() servingStatus {
 }
 
 func (s *Server) serving(snap *healthcheck.Snapshot) servingStatus {
-	status := snap.Status(time.Now(), s.StaleAfter)
+	status := snap.AsOf(time.Now(), s.StaleAfter).Status
 	switch {
 	case snap.Draining(), status == healthcheck.Unhealthy:
 		return healthpb.HealthCheckResponse_NOT_SERVING

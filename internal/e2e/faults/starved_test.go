@@ -17,12 +17,15 @@ import (
 // pause is how long the victim does not run at a time. Only when a pause is over can it see that there was one.
 const pause = 1700 * time.Millisecond
 
+// starvation is the truth of this fault, which has a function of its own: it needs a process of its own.
+const starvation = healthcheck.CauseProcessStarved
+
 // starvedDSN makes of this program a victim of starve.
 const starvedDSN = "FAULTS_STARVED_DSN"
 
 // starve runs a service as a process of its own and lets it run for a fraction of the time only, as a CPU limit would.
 func starve(t *testing.T, server *postgres.Server) outcome {
-	o := outcome{name: "process starved", size: usual[0], truth: healthcheck.CauseProcessStarved, limit: 3*interval + pause}
+	o := outcome{name: "process starved", size: usual[0], truth: starvation, limit: 3*interval + pause}
 	b := newBench(t, server)
 	victim := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestVictimOfStarvation$")
 	victim.Env = append(os.Environ(), starvedDSN+"="+b.dsn)

@@ -18,7 +18,7 @@ import (
 // nervous is a monitor that looks ten times as often and remembers less: what keeps quiet before it keeps quiet before any.
 func nervous() []otelpool.Option {
 	p := healthcheck.Evidence()
-	p.ErrorWindow, p.Dwell, p.Settle = 3*time.Second, 500*time.Millisecond, time.Second
+	p.ErrorWindow, p.MinStateDuration, p.RecoveryGrace = 3*time.Second, 500*time.Millisecond, time.Second
 	p.StuckAfter = 3 * time.Second
 	return []otelpool.Option{otelpool.WithPolicy(p), otelpool.WithHealthInterval(interval / 10)}
 }

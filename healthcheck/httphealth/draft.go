@@ -1,8 +1,10 @@
-package healthcheck
+package httphealth
 
 import (
 	"cmp"
 	"time"
+
+	"github.com/otelpool/pgx/healthcheck"
 )
 
 // draftDocument follows draft-inadarei-api-health-check-06, "Health Check Response Format for HTTP APIs".
@@ -24,55 +26,57 @@ type draftCheck struct {
 }
 
 // draftStatus maps tiers to the draft's three words. It has none for "unknown": that passes with a warning.
-func draftStatus(s Status, draining bool) string {
+func draftStatus(s healthcheck.Status, draining bool) string {
 	switch {
-	case s == Unhealthy || draining:
+	case s == healthcheck.Unhealthy || draining:
 		return "fail"
-	case s == Healthy:
+	case s == healthcheck.Healthy:
 		return "pass"
 	}
 	return "warn"
 }
 
-func (e *Endpoints) draft(snaps []*Snapshot) draftDocument {
+func (e *Endpoints) draft(snaps []*healthcheck.Snapshot) draftDocument {
 	d := draftDocument{Checks: map[string][]draftCheck{}}
-	worst, draining := Healthy, false
+	worst, draining := healthcheck.Healthy, false
 	if len(snaps) == 0 {
-		worst = Unknown
+		worst = healthcheck.Unknown
 	}
 	for _, s := range snaps {
-		status := e.status(s)
-		worst, draining = Worst(worst, status), draining || s.Draining()
-		var output string
-		if stale := s.staleSince(e.clock(), e.StaleAfter); !stale.IsZero() {
-			output = "stale since " + stale.Format(time.RFC3339)
-		} else {
-			output = d.note(s.Report)
-		}
-		if d.Output == "" || status == Unhealthy {
+		r := e.report(s)
+		worst, draining = healthcheck.Worst(worst, r.Status), draining || s.Draining()
+		output := d.note(r)
+		if d.Output == "" || r.Status == healthcheck.Unhealthy {
 			d.Output = output
 		}
-		check := draftCheck{ComponentID: s.Report.Pool, ComponentType: "datastore", Status: draftStatus(status, s.Draining()),
-			Time: s.Report.At, Output: output}
-		d.observe("pool:connections", check, s.Active, "connection")
-		d.observe("pool:waiting", check, s.Waiting, "request")
-		d.observe("pool:utilization", check, round3(s.Report.Usage*100), "percent")
-		if s.Latency > 0 {
-			check.Time = s.LatencyAt
-			d.observe("database:responseTime", check, millis(s.Latency), "ms")
-		}
+		d.observeAll(s, draftCheck{
+			ComponentID: r.Pool, ComponentType: "datastore", Status: draftStatus(r.Status, s.Draining()), Time: r.At, Output: output,
+		})
 	}
 	d.Status = draftStatus(worst, draining)
 	return d
 }
 
 // note adds the advice on a pool, and returns what is wrong with it, if anything is.
-func (d *draftDocument) note(r *Report) (output string) {
+func (d *draftDocument) note(r *healthcheck.Report) (output string) {
+	if !r.StaleSince.IsZero() {
+		return "stale since " + r.StaleSince.Format(time.RFC3339)
+	}
 	for _, f := range r.Findings {
 		output = cmp.Or(output, f.Summary)
 		d.Notes = append(d.Notes, r.Pool+": "+f.Advice)
 	}
 	return output
+}
+
+func (d *draftDocument) observeAll(s *healthcheck.Snapshot, check draftCheck) {
+	d.observe("pool:connections", check, s.Used, "connection")
+	d.observe("pool:waiting", check, s.Waiting, "request")
+	d.observe("pool:utilization", check, round3(s.Report.Usage*100), "percent")
+	if s.Latency > 0 {
+		check.Time = s.LatencyAt
+		d.observe("database:responseTime", check, millis(s.Latency), "ms")
+	}
 }
 
 func (d *draftDocument) observe(name string, check draftCheck, value any, unit string) {

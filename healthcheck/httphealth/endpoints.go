@@ -1,16 +1,15 @@
-package healthcheck
+package httphealth
 
 import (
 	"encoding/json"
-	"mime"
 	"net/http"
-	"strconv"
-	"strings"
 	"time"
+
+	"github.com/otelpool/pgx/healthcheck"
 )
 
 // Endpoints serves the health of pools over HTTP; [Handler] is the same with defaults. Set the fields before the first
-// request. It reads each [Source] once a request and takes no lock, no connection and no time of the database.
+// request. It reads each [healthcheck.Source] once a request and takes no lock, no connection and no time of the database.
 //
 //	/livez            200 as long as the process answers; never depends on a database
 //	/startupz         200 once every pool has reached its server, 503 before
@@ -22,7 +21,7 @@ import (
 // known to be unable to serve. They answer in the application/health+json format if the Accept header asks for it. GET
 // and HEAD are allowed, nothing is to be cached, and any other path is not found.
 type Endpoints struct {
-	Sources []Source
+	Sources []healthcheck.Source
 
 	// GateReadiness makes /readyz fail while a pool is unhealthy. Mind the cascade: an outage of one shared database
 	// takes every replica out of service at once, also for requests that need no database, and their return at the same
@@ -30,15 +29,15 @@ type Endpoints struct {
 	// send requests to.
 	GateReadiness bool
 
-	// StaleAfter is how old a report may be before its status is unknown: its judge has stopped. 0 is
-	// [DefaultStaleAfter], a negative value turns it off.
+	// StaleAfter is how old a report may be before its status is unknown: its judge has stopped. 0 is three intervals of
+	// the judge, a negative value believes reports of any age.
 	StaleAfter time.Duration
 
 	now func() time.Time // for tests
 }
 
 // Handler returns the [Endpoints] of the given pools.
-func Handler(pools ...Source) http.Handler { return &Endpoints{Sources: pools} }
+func Handler(pools ...healthcheck.Source) http.Handler { return &Endpoints{Sources: pools} }
 
 // ServeHTTP implements [http.Handler].
 func (e *Endpoints) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -113,7 +112,7 @@ func (e *Endpoints) ready() (ok bool, why string) {
 			return false, "draining"
 		case !snap.Report.Started:
 			return false, "not connected yet"
-		case e.GateReadiness && e.status(snap) == Unhealthy:
+		case e.GateReadiness && e.report(snap).Status == healthcheck.Unhealthy:
 			return false, "database unavailable"
 		}
 	}
@@ -127,47 +126,16 @@ func (e *Endpoints) clock() time.Time {
 	return time.Now()
 }
 
-func (e *Endpoints) status(s *Snapshot) Status {
-	return s.Status(e.clock(), e.StaleAfter)
+// report is what s says now: no verdict if its judge has stopped.
+func (e *Endpoints) report(s *healthcheck.Snapshot) *healthcheck.Report {
+	return s.AsOf(e.clock(), e.StaleAfter)
 }
 
-func code(status Status, draining bool) int {
-	if status == Unhealthy || draining {
+func code(status healthcheck.Status, draining bool) int {
+	if status == healthcheck.Unhealthy || draining {
 		return http.StatusServiceUnavailable
 	}
 	return http.StatusOK
-}
-
-// wantsHealthJSON says whether the Accept header names the media type of draft-inadarei-api-health-check, and likes plain
-// JSON no better. Of the ranges that plain JSON is in, the closest counts.
-func wantsHealthJSON(r *http.Request) bool {
-	var draft, plain float64
-	closest := ""
-	for _, accept := range r.Header.Values("Accept") {
-		for text := range strings.SplitSeq(accept, ",") {
-			kind, params, err := mime.ParseMediaType(text)
-			if err != nil {
-				continue
-			}
-			switch kind {
-			case healthJSON:
-				draft = quality(params)
-			case plainJSON, "application/*", "*/*": // the longer, the closer
-				if len(kind) > len(closest) {
-					closest, plain = kind, quality(params)
-				}
-			}
-		}
-	}
-	return draft > 0 && draft >= plain
-}
-
-// quality is how much a media range is wanted, 1 unless it says otherwise.
-func quality(params map[string]string) float64 {
-	if q, err := strconv.ParseFloat(params["q"], 64); err == nil && q >= 0 && q <= 1 {
-		return q
-	}
-	return 1
 }
 
 func writeJSON(w http.ResponseWriter, r *http.Request, code int, kind string, doc any) {

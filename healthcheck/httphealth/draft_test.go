@@ -1,13 +1,15 @@
-package healthcheck
+package httphealth
 
 import (
 	"encoding/json"
 	"testing"
 	"time"
+
+	"github.com/otelpool/pgx/healthcheck"
 )
 
 func TestTheDraftTellsTheResponseTimeOfWhenItWasMeasured(t *testing.T) {
-	snap := *pool("orders", StateHealthy)()
+	snap := *pool("orders", healthcheck.StateHealthy)()
 	for name, c := range map[string]struct {
 		latency time.Duration
 		at      time.Time
@@ -19,7 +21,7 @@ func TestTheDraftTellsTheResponseTimeOfWhenItWasMeasured(t *testing.T) {
 	} {
 		snap.Latency, snap.LatencyAt = c.latency, c.at
 		var doc draftDocument
-		w := get(endpoints(func() *Snapshot { return &snap }), "/health", healthJSON)
+		w := get(endpoints(func() *healthcheck.Snapshot { return &snap }), "/health", healthJSON)
 		if err := json.Unmarshal(w.Body.Bytes(), &doc); err != nil {
 			t.Fatal(err)
 		}
@@ -34,7 +36,7 @@ func TestTheDraftTellsTheResponseTimeOfWhenItWasMeasured(t *testing.T) {
 }
 
 func TestTheFormatIsTheOneThatIsLikedBetter(t *testing.T) {
-	e := endpoints(pool("orders", StateHealthy))
+	e := endpoints(pool("orders", healthcheck.StateHealthy))
 	for accept, want := range map[string]string{
 		"":                            plainJSON,
 		"*/*":                         plainJSON,

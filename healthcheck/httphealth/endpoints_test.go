@@ -1,7 +1,8 @@
-package healthcheck
+package httphealth
 
 import (
 	"encoding/json"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -9,23 +10,27 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/otelpool/pgx/healthcheck"
 )
 
+var epoch = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+
 // pool is a source of one snapshot in the given state.
-func pool(name string, state State, findings ...Finding) Source {
-	snap := &Snapshot{
-		Report: &Report{
+func pool(name string, state healthcheck.State, findings ...healthcheck.Finding) healthcheck.Source {
+	snap := &healthcheck.Snapshot{
+		Report: &healthcheck.Report{
 			Pool: name, State: state, Status: state.Status(), At: epoch, Since: epoch.Add(-time.Minute), Findings: findings,
-			Started: state != Initializing, Usage: 0.3,
-			History: []Change{{At: epoch, From: Initializing, To: state}},
+			Started: state != healthcheck.Initializing, Usage: 0.3,
+			History: []healthcheck.Change{{At: epoch, From: healthcheck.Initializing, To: state}},
 		},
-		Total: 5, Idle: 2, Active: 3, Waiting: 1, Max: 10,
+		Total: 5, Idle: 2, Used: 3, Waiting: 1, Max: 10,
 		Latency: 1500 * time.Microsecond, StartedAt: epoch.Add(-90 * time.Second),
 	}
-	return func() *Snapshot { return snap }
+	return func() *healthcheck.Snapshot { return snap }
 }
 
-func endpoints(pools ...Source) *Endpoints {
+func endpoints(pools ...healthcheck.Source) *Endpoints {
 	return &Endpoints{Sources: pools, now: func() time.Time { return epoch.Add(time.Second) }}
 }
 
@@ -40,14 +45,14 @@ func get(h http.Handler, path string, header ...string) *httptest.ResponseRecord
 }
 
 func TestProbesAnswerByState(t *testing.T) {
-	for state, want := range map[State]struct{ live, started, ready, gated, health int }{
-		Initializing:   {200, 503, 503, 503, 200},
-		StateHealthy:   {200, 200, 200, 200, 200},
-		StateDegraded:  {200, 200, 200, 200, 200},
-		StateUnhealthy: {200, 200, 200, 503, 503},
-		Recovering:     {200, 200, 200, 200, 200},
-		ShuttingDown:   {200, 200, 503, 503, 503},
-		Terminated:     {200, 200, 503, 503, 503},
+	for state, want := range map[healthcheck.State]struct{ live, started, ready, gated, health int }{
+		healthcheck.Initializing:   {200, 503, 503, 503, 200},
+		healthcheck.StateHealthy:   {200, 200, 200, 200, 200},
+		healthcheck.StateDegraded:  {200, 200, 200, 200, 200},
+		healthcheck.StateUnhealthy: {200, 200, 200, 503, 503},
+		healthcheck.Recovering:     {200, 200, 200, 200, 200},
+		healthcheck.ShuttingDown:   {200, 200, 503, 503, 503},
+		healthcheck.Terminated:     {200, 200, 503, 503, 503},
 	} {
 		e := endpoints(pool("orders", state))
 		gated := endpoints(pool("orders", state))
@@ -83,19 +88,19 @@ func TestProbesAnswerByState(t *testing.T) {
 
 func TestTheWorstPoolWins(t *testing.T) {
 	for _, c := range []struct {
-		pools []State
+		pools []healthcheck.State
 		want  string
 		code  int
 	}{
 		{nil, "unknown", 200},
-		{[]State{StateHealthy, StateHealthy}, "healthy", 200},
-		{[]State{StateHealthy, Initializing}, "unknown", 200},
-		{[]State{Initializing, StateDegraded}, "degraded", 200},
-		{[]State{StateHealthy, StateUnhealthy, StateDegraded}, "unhealthy", 503},
-		{[]State{StateHealthy, ShuttingDown}, "unknown", 503},
-		{[]State{StateDegraded, ShuttingDown}, "degraded", 503},
+		{[]healthcheck.State{healthcheck.StateHealthy, healthcheck.StateHealthy}, "healthy", 200},
+		{[]healthcheck.State{healthcheck.StateHealthy, healthcheck.Initializing}, "unknown", 200},
+		{[]healthcheck.State{healthcheck.Initializing, healthcheck.StateDegraded}, "degraded", 200},
+		{[]healthcheck.State{healthcheck.StateHealthy, healthcheck.StateUnhealthy, healthcheck.StateDegraded}, "unhealthy", 503},
+		{[]healthcheck.State{healthcheck.StateHealthy, healthcheck.ShuttingDown}, "unknown", 503},
+		{[]healthcheck.State{healthcheck.StateDegraded, healthcheck.ShuttingDown}, "degraded", 503},
 	} {
-		var pools []Source
+		var pools []healthcheck.Source
 		for _, s := range c.pools {
 			pools = append(pools, pool(string(s), s))
 		}
@@ -117,8 +122,8 @@ func TestTheWorstPoolWins(t *testing.T) {
 }
 
 func TestTheDatabaseDocumentHasTheAgreedShape(t *testing.T) {
-	finding := Finding{Cause: CauseLeak, Summary: "s", Evidence: []string{"e"}, Advice: "a", Runbook: "leak"}
-	w := get(endpoints(pool("orders", StateDegraded, finding)), "/health/database")
+	finding := healthcheck.Finding{Cause: healthcheck.CauseLeak, Summary: "s", Evidence: []string{"e"}, Advice: "a", Runbook: "leak"}
+	w := get(endpoints(pool("orders", healthcheck.StateDegraded, finding)), "/health/database")
 	var got map[string]any
 	if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil {
 		t.Fatal(err)
@@ -127,8 +132,8 @@ func TestTheDatabaseDocumentHasTheAgreedShape(t *testing.T) {
 	_ = json.Unmarshal([]byte(`{
 		"status": "degraded", "state": "degraded", "pool": "orders",
 		"timestamp": "2026-03-01T12:00:00Z", "since": "2026-03-01T11:59:00Z",
-		"database": {"status": "degraded", "pool": {"total": 5, "idle": 2, "active": 3, "waiting": 1},
-			"latency_ms": 1.5, "last_error": null},
+		"database": {"status": "degraded", "pool": {"total": 5, "idle": 2, "active": 3, "waiting": 1, "max": 10},
+			"latency_ms": 1.5, "last_error": null, "last_error_at": null},
 		"uptime_seconds": 91, "usage_percent": 30, "flaps": 0,
 		"findings": [{"cause": "leak", "summary": "s", "evidence": ["e"], "advice": "a", "runbook": "leak"}],
 		"recent_history": [{"at": "2026-03-01T12:00:00Z", "from": "initializing", "to": "degraded"}]
@@ -144,8 +149,8 @@ func TestTheDatabaseDocumentHasTheAgreedShape(t *testing.T) {
 }
 
 func TestTheDraftFormatComesByAccept(t *testing.T) {
-	finding := Finding{Cause: CauseUnreachable, Summary: "no way", Advice: "go"}
-	e := endpoints(pool("orders", StateHealthy), pool("users", StateUnhealthy, finding))
+	finding := healthcheck.Finding{Cause: healthcheck.CauseUnreachable, Summary: "no way", Advice: "go"}
+	e := endpoints(pool("orders", healthcheck.StateHealthy), pool("users", healthcheck.StateUnhealthy, finding))
 	for _, path := range []string{"/health", "/health/database"} {
 		w := get(e, path, "text/html, application/health+json;q=0.9")
 		var doc draftDocument
@@ -162,7 +167,7 @@ func TestTheDraftFormatComesByAccept(t *testing.T) {
 }
 
 func TestOnePoolIsFoundByName(t *testing.T) {
-	e := endpoints(pool("orders", StateHealthy), pool("users", StateDegraded))
+	e := endpoints(pool("orders", healthcheck.StateHealthy), pool("users", healthcheck.StateDegraded))
 	for path, want := range map[string]string{
 		"/health/database": "users", "/health/database?pool=orders": "orders", "/health/database?pool=users": "users",
 	} {
@@ -178,7 +183,7 @@ func TestOnePoolIsFoundByName(t *testing.T) {
 }
 
 func TestHeadHasNoBodyAndOtherMethodsAreRefused(t *testing.T) {
-	e := endpoints(pool("orders", StateHealthy))
+	e := endpoints(pool("orders", healthcheck.StateHealthy))
 	for _, path := range []string{"/livez", "/startupz", "/readyz", "/health", "/health/database"} {
 		w := httptest.NewRecorder()
 		e.ServeHTTP(w, httptest.NewRequest(http.MethodHead, path, nil))
@@ -196,21 +201,99 @@ func TestHeadHasNoBodyAndOtherMethodsAreRefused(t *testing.T) {
 }
 
 func TestAStaleReportIsBelievedNoLonger(t *testing.T) {
-	e := endpoints(pool("orders", StateHealthy))
-	for age, want := range map[time.Duration]string{30 * time.Second: "healthy", 31 * time.Second: "unknown"} {
-		e.now = func() time.Time { return epoch.Add(age) }
-		if w := get(e, "/health/database"); !strings.Contains(w.Body.String(), `"status": "`+want+`"`) {
-			t.Errorf("after %v: %s", age, w.Body)
+	for _, c := range []struct {
+		interval, staleAfter, age time.Duration
+		want                      string
+	}{
+		{0, 0, 30 * time.Second, "healthy"}, // nobody says how often it is judged
+		{0, 0, 31 * time.Second, "unknown"},
+		{time.Second, 0, 3 * time.Second, "healthy"},
+		{time.Second, 0, 4 * time.Second, "unknown"},
+		{time.Minute, 0, 3 * time.Minute, "healthy"},
+		{time.Minute, 0, 4 * time.Minute, "unknown"},
+		{time.Second, time.Minute, 60 * time.Second, "healthy"},
+		{time.Second, time.Minute, 61 * time.Second, "unknown"},
+		{time.Second, -1, time.Hour, "healthy"},
+	} {
+		snap := *pool("orders", healthcheck.StateHealthy)()
+		snap.Interval = c.interval
+		e := endpoints(func() *healthcheck.Snapshot { return &snap })
+		e.now, e.StaleAfter = func() time.Time { return epoch.Add(c.age) }, c.staleAfter
+		if w := get(e, "/health/database"); !strings.Contains(w.Body.String(), `"status": "`+c.want+`"`) {
+			t.Errorf("%+v: %s", c, w.Body)
 		}
 	}
-	e.StaleAfter = -1
-	if w := get(e, "/health/database"); !strings.Contains(w.Body.String(), `"status": "healthy"`) {
-		t.Error(w.Body)
+}
+
+func TestAnErrorIsToldOfUntilItIsOld(t *testing.T) {
+	for _, c := range []struct {
+		window, age time.Duration
+		want        any
+	}{
+		{0, 60 * time.Second, "refused"}, {0, 61 * time.Second, nil},
+		{time.Hour, 61 * time.Second, "refused"}, {time.Second, 2 * time.Second, nil},
+	} {
+		snap := *pool("orders", healthcheck.StateHealthy)()
+		snap.LastError, snap.LastErrorAt, snap.ErrorWindow = "refused", epoch.Add(time.Second-c.age), c.window
+		var at any
+		if c.want != nil {
+			at = snap.LastErrorAt.Format(time.RFC3339)
+		}
+		if got := database(t, &snap); got["last_error"] != c.want || got["last_error_at"] != at {
+			t.Errorf("%+v: %v", c, got)
+		}
+	}
+}
+
+func TestWhatIsNotKnownIsNull(t *testing.T) {
+	snap := *pool("orders", healthcheck.Initializing)()
+	snap.Latency = 0
+	if got := database(t, &snap); got["latency_ms"] != nil || got["last_error"] != nil {
+		t.Errorf("%v", got)
+	}
+	snap.LastError = "refused"
+	if got := database(t, &snap); got["last_error"] != "refused" || got["last_error_at"] != nil {
+		t.Errorf("an error of which nobody says when: %v", got)
+	}
+}
+
+// database is what the document of a pool says of its database.
+func database(t *testing.T, snap *healthcheck.Snapshot) map[string]any {
+	t.Helper()
+	var doc struct{ Database map[string]any }
+	w := get(endpoints(func() *healthcheck.Snapshot { return snap }), "/health/database")
+	if err := json.Unmarshal(w.Body.Bytes(), &doc); err != nil {
+		t.Fatal(err)
+	}
+	return doc.Database
+}
+
+func TestTheSizeIsToldInSeconds(t *testing.T) {
+	snap := *pool("orders", healthcheck.StateHealthy)()
+	report := *snap.Report
+	report.Advice = healthcheck.Sizing{Known: true, ArrivalRate: 100, MeanHold: 250 * time.Microsecond, Offered: 0.025, Recommended: 1, Why: "w"}
+	snap.Report = &report
+	w := get(endpoints(func() *healthcheck.Snapshot { return &snap }), "/health/database")
+	if want := `"mean_hold_seconds": 0.00025`; !strings.Contains(w.Body.String(), want) {
+		t.Errorf("%s is not in %s", want, w.Body)
+	}
+}
+
+// Whatever the figures are, they make a document.
+func TestAbsurdFiguresMakeValidDocuments(t *testing.T) {
+	report := healthcheck.Report{Status: healthcheck.Degraded, At: epoch, Usage: math.NaN(), Findings: []healthcheck.Finding{{Summary: "\x00ÿ"}},
+		Advice: healthcheck.Sizing{Known: true, ArrivalRate: math.Inf(1), MeanHold: math.MinInt64, Offered: math.NaN()}}
+	snap := healthcheck.Snapshot{Report: &report, Total: -1, Latency: math.MaxInt64, LastError: "\xff", StartedAt: epoch.AddDate(500, 0, 0)}
+	for _, accept := range []string{plainJSON, healthJSON} {
+		w := get(endpoints(func() *healthcheck.Snapshot { return &snap }), "/health", accept)
+		if w.Code != http.StatusOK || !json.Valid(w.Body.Bytes()) {
+			t.Errorf("%s: %d %s", accept, w.Code, w.Body)
+		}
 	}
 }
 
 func TestAStaleReportDoesNotContradictItself(t *testing.T) {
-	e := endpoints(pool("orders", StateUnhealthy, Finding{Cause: CauseUnreachable, Summary: "no way", Advice: "go"}))
+	e := endpoints(pool("orders", healthcheck.StateUnhealthy, healthcheck.Finding{Cause: healthcheck.CauseUnreachable, Summary: "no way", Advice: "go"}))
 	e.now = func() time.Time { return epoch.Add(31 * time.Second) }
 	w := get(e, "/health/database")
 	var doc map[string]any
@@ -232,7 +315,7 @@ func TestAStaleReportDoesNotContradictItself(t *testing.T) {
 }
 
 func TestASourceWithNothingToTellIsUnknown(t *testing.T) {
-	for _, s := range []Source{func() *Snapshot { return nil }, func() *Snapshot { return &Snapshot{} }} {
+	for _, s := range []healthcheck.Source{func() *healthcheck.Snapshot { return nil }, func() *healthcheck.Snapshot { return &healthcheck.Snapshot{} }} {
 		e := endpoints(s)
 		if w := get(e, "/health/database"); w.Code != 200 || !strings.Contains(w.Body.String(), `"status": "unknown"`) {
 			t.Errorf("%d %s", w.Code, w.Body)
@@ -244,11 +327,11 @@ func TestASourceWithNothingToTellIsUnknown(t *testing.T) {
 }
 
 func TestReadingTheStatusAllocatesNothing(t *testing.T) {
-	var current atomic.Pointer[Snapshot]
-	current.Store(pool("orders", StateDegraded)())
+	var current atomic.Pointer[healthcheck.Snapshot]
+	current.Store(pool("orders", healthcheck.StateDegraded)())
 	e := endpoints(current.Load)
 	if n := testing.AllocsPerRun(100, func() {
-		if ok, _ := e.ready(); !ok || !e.started() || e.status(e.find("")) != Degraded {
+		if ok, _ := e.ready(); !ok || !e.started() || e.report(e.find("")).Status != healthcheck.Degraded {
 			t.Error("not ready")
 		}
 	}); n != 0 {
@@ -257,23 +340,10 @@ func TestReadingTheStatusAllocatesNothing(t *testing.T) {
 }
 
 func BenchmarkHealthDatabase(b *testing.B) {
-	h := Handler(pool("orders", StateUnhealthy, Finding{Cause: CauseUnreachable, Summary: "s", Evidence: []string{"e"}}))
+	h := Handler(pool("orders", healthcheck.StateUnhealthy, healthcheck.Finding{Cause: healthcheck.CauseUnreachable, Summary: "s", Evidence: []string{"e"}}))
 	r := httptest.NewRequest(http.MethodGet, "/health/database", nil)
 	b.ReportAllocs()
 	for b.Loop() {
 		h.ServeHTTP(httptest.NewRecorder(), r)
-	}
-}
-
-func BenchmarkJudge(b *testing.B) {
-	j, _ := NewJudge("orders", Evidence())
-	s := Sample{At: epoch, Full: true}
-	s.Pool = PoolCounts{Max: 100, Total: 100, Used: 100}
-	s.Holders = slices.Repeat([]Holder{asking}, 100)
-	b.ReportAllocs()
-	for b.Loop() {
-		s.At = s.At.Add(time.Second)
-		cycles(100, 5*time.Millisecond, 4*time.Millisecond, 12*time.Millisecond, 20*time.Millisecond)(&s)
-		j.Judge(s)
 	}
 }
