@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/otelpool/pgx/internal/counts"
 	"github.com/otelpool/pgx/internal/telemetry"
 	"github.com/otelpool/pgx/tracer"
 )
@@ -40,7 +41,7 @@ func (l *eventLog) tellExhaustion(before, o *observation, m *Monitor) {
 	if !o.full || before == nil {
 		return
 	}
-	timeouts := o.snap.Counters.Timeouts - before.snap.Counters.Timeouts
+	timeouts := o.snap.Counters.Counts[counts.TimedOut] - before.snap.Counters.Counts[counts.TimedOut]
 	// A connection on its way to whoever asked for it is acquired already, and nobody's: he is no witness of exhaustion.
 	full := o.stat.AcquiredConns() >= o.stat.MaxConns() && int64(len(o.snap.Holders))+o.snap.Counters.Waiting > int64(o.stat.MaxConns())
 	waiting := len(o.snap.Waiters) > 0 && o.snap.Waiters[0].Age >= m.config.healthInterval/2
@@ -81,7 +82,7 @@ func bySite(held []tracer.Holder) []siteHolders {
 		if !h.Querying {
 			s.idle++
 		}
-		if h.Tier >= tracer.TierIdleHeld {
+		if h.Evidence >= tracer.EvidenceIdleHeld {
 			s.leaking++
 		}
 	}
@@ -118,7 +119,7 @@ func (d *dossier) log(l *eventLog) {
 			attrs = append(attrs, slog.String("trace_id", d.oldest.TraceID))
 		}
 	}
-	if d.connectErr.Count > 0 {
+	if !d.connectErr.At.IsZero() {
 		attrs = append(attrs, slog.String("last_connect_error", d.connectErr.Text), slog.Time("last_connect_error_at", d.connectErr.At))
 	}
 	l.warn(telemetry.EventExhausted, d.headline()+strings.Join(places, "; "), attrs...)

@@ -11,6 +11,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/otelpool/pgx/internal/telemetry"
+	"github.com/otelpool/pgx/tracer"
 )
 
 // eventLog writes the catalogue of log events. Every record has the event's name and the pool's; what concerns one request
@@ -44,28 +45,31 @@ func (l *eventLog) warn(event, message string, attrs ...slog.Attr) {
 // eachEvent reports whether acquires and releases are logged one by one.
 func (l *eventLog) eachEvent() bool { return l.logger.Enabled(context.Background(), slog.LevelDebug) }
 
-// acquired tells, at debug level, of one acquire that ended. What is replayed was not logged when it happened, and now it is too
-// late. What a log handler itself takes from the pool is not told: it would tell of that in turn, and so on for ever.
-func (l *eventLog) acquired(ctx context.Context, wait time.Duration, errorType string, replayed bool) {
-	if replayed || !l.logger.Enabled(ctx, slog.LevelDebug) || inHandler() {
-		return
+// connectionSink writes acquires and releases at debug level; nil while nobody wants them.
+func (l *eventLog) connectionSink() func(tracer.ConnectionEvent) {
+	if !l.eachEvent() {
+		return nil
 	}
-	attrs := append(spanAttrs(trace.SpanContextFromContext(ctx)), seconds("wait", wait))
-	if errorType != "" {
-		l.emit(ctx, slog.LevelDebug, telemetry.EventAcquired, "acquire failed",
-			append(attrs, slog.String(string(semconv.ErrorTypeKey), errorType))...)
-		return
-	}
-	l.emit(ctx, slog.LevelDebug, telemetry.EventAcquired, "connection acquired", attrs...)
+	return l.connectionEvent
 }
 
-// released tells, at debug level, of one hold that ended.
-func (l *eventLog) released(ctx context.Context, use time.Duration, replayed bool) {
-	if replayed || !l.logger.Enabled(ctx, slog.LevelDebug) || inHandler() {
+// connectionEvent tells, at debug level, of one acquire that ended or one release. What a log handler itself takes from the pool
+// is not told: it would tell of that in turn, and so on for ever.
+func (l *eventLog) connectionEvent(e tracer.ConnectionEvent) {
+	ctx := trace.ContextWithSpanContext(context.Background(), e.Span)
+	if !l.logger.Enabled(ctx, slog.LevelDebug) || inHandler() {
 		return
 	}
-	l.emit(ctx, slog.LevelDebug, telemetry.EventReleased, "connection released",
-		append(spanAttrs(trace.SpanContextFromContext(ctx)), seconds("held", use))...)
+	attrs := spanAttrs(e.Span)
+	switch e.Kind {
+	case tracer.ConnectionAcquired:
+		l.emit(ctx, slog.LevelDebug, telemetry.EventAcquired, "connection acquired", append(attrs, seconds("wait", e.Duration))...)
+	case tracer.ConnectionAcquireFailed:
+		l.emit(ctx, slog.LevelDebug, telemetry.EventAcquired, "acquire failed",
+			append(attrs, seconds("wait", e.Duration), slog.String(string(semconv.ErrorTypeKey), e.ErrorType))...)
+	case tracer.ConnectionReleased:
+		l.emit(ctx, slog.LevelDebug, telemetry.EventReleased, "connection released", append(attrs, seconds("held", e.Duration))...)
+	}
 }
 
 func spanAttrs(sc trace.SpanContext) []slog.Attr {

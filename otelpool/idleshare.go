@@ -3,6 +3,7 @@ package otelpool
 import (
 	"time"
 
+	"github.com/otelpool/pgx/internal/counts"
 	"github.com/otelpool/pgx/tracer"
 )
 
@@ -26,7 +27,7 @@ type idleMark struct {
 
 // next adds what snap saw at the time at. known is false while nothing was held.
 func (s *idleShare) next(at time.Time, snap *tracer.Snapshot) (share float64, known bool) {
-	now := idleMark{at, snap.Counters.UseTime, snap.Counters.QueryTime}
+	now := idleMark{at, snap.Counters.Counts.Time(counts.UseTime), snap.Counters.Counts.Time(counts.QueryTime)}
 	for i := range snap.Holders {
 		now.held += snap.Holders[i].Age
 		now.queried += snap.Holders[i].QueryTime

@@ -6,6 +6,7 @@ import (
 	"go.opentelemetry.io/otel/semconv/v1.43.0/dbconv"
 
 	"github.com/otelpool/pgx/healthcheck"
+	"github.com/otelpool/pgx/internal/counts"
 	"github.com/otelpool/pgx/internal/telemetry"
 	"github.com/otelpool/pgx/tracer"
 )
@@ -75,7 +76,7 @@ func conventional() []instrument {
 			point(float64(o.snap.Counters.Waiting))
 		}),
 		conv(dbconv.ClientConnectionTimeoutsObservable{}, counter, true, func(o *observation, point emit) {
-			point(float64(o.snap.Counters.Timeouts))
+			point(float64(o.snap.Counters.Counts[counts.TimedOut]))
 		}),
 		conv(dbconv.ClientConnectionCreateTime{}, histogram, true, nil),
 		conv(dbconv.ClientConnectionWaitTime{}, histogram, true, nil, semconv.ErrorTypeKey),
@@ -90,10 +91,10 @@ var own = []instrument{
 		attributes:  []attribute.Key{telemetry.KeyOutcome},
 		points: func(o *observation, point emit) {
 			c := &o.snap.Counters
-			point(float64(c.OK), telemetry.KeyOutcome.String("ok"))
-			point(float64(c.Timeouts), telemetry.KeyOutcome.String("timeout"))
-			point(float64(c.Canceled), telemetry.KeyOutcome.String("canceled"))
-			point(float64(c.Errors), telemetry.KeyOutcome.String("error"))
+			point(float64(c.Counts[counts.Acquired]), telemetry.KeyOutcome.String("ok"))
+			point(float64(c.Counts[counts.TimedOut]), telemetry.KeyOutcome.String("timeout"))
+			point(float64(c.Counts[counts.Canceled]), telemetry.KeyOutcome.String("canceled"))
+			point(float64(c.Counts[counts.Failed]), telemetry.KeyOutcome.String("error"))
 		},
 	},
 	{
@@ -101,8 +102,8 @@ var own = []instrument{
 		description: "Releases, by what the pool does with the connection: kept, or destroyed because it came back broken, busy or in a transaction.",
 		attributes:  []attribute.Key{telemetry.KeyOutcome},
 		points: func(o *observation, point emit) {
-			for i, n := range o.snap.Counters.Doomed[:doomedReasons] {
-				point(float64(n), telemetry.KeyOutcome.String(string(tracer.Reasons[i])))
+			for i, reason := range tracer.Reasons[:destroyReasons] {
+				point(float64(o.snap.Counters.Counts[counts.DestroyedBroken+counts.Name(i)]), telemetry.KeyOutcome.String(string(reason)))
 			}
 			point(float64(o.rising.kept), telemetry.KeyOutcome.String("kept"))
 		},
@@ -110,15 +111,15 @@ var own = []instrument{
 	{
 		name: "otelpool.connections.opened", unit: "{connection}", kind: counter, hook: true,
 		description: "Connections established, background ones included.",
-		points:      func(o *observation, point emit) { point(float64(o.snap.Counters.Opened)) },
+		points:      func(o *observation, point emit) { point(float64(o.snap.Counters.Counts[counts.Opened])) },
 	},
 	{
 		name: "otelpool.connections.closed", unit: "{connection}", kind: counter, hook: true,
 		description: "Connections that left the pool, by reason. Opened minus closed is the pool's size.",
 		attributes:  []attribute.Key{telemetry.KeyReason},
 		points: func(o *observation, point emit) {
-			for i, n := range o.snap.Counters.Closed {
-				point(float64(n), telemetry.KeyReason.String(string(tracer.Reasons[i])))
+			for i, reason := range tracer.Reasons {
+				point(float64(o.snap.Counters.Counts[counts.ClosedBroken+counts.Name(i)]), telemetry.KeyReason.String(string(reason)))
 			}
 			point(float64(o.rising.hijacked), telemetry.KeyReason.String("hijacked"))
 		},
@@ -182,14 +183,14 @@ var own = []instrument{
 	{
 		name: "otelpool.hold.query_time", unit: "s", kind: counter, float: true, hook: true,
 		description: "The part of use_time in which a query was under way; for the rest the connection was held idle.",
-		points:      func(o *observation, point emit) { point(o.snap.Counters.QueryTime.Seconds()) },
+		points:      func(o *observation, point emit) { point(o.snap.Counters.Counts.Time(counts.QueryTime).Seconds()) },
 	},
 	{
 		name: "otelpool.leaks", unit: "{connection}", kind: counter, hook: true,
 		description: "Leaks suspected, by the tier of evidence in which they were reported.",
 		attributes:  []attribute.Key{telemetry.KeyTier},
 		points: func(o *observation, point emit) {
-			for _, tier := range []tracer.Tier{tracer.TierIdleHeld, tracer.TierOrphaned} {
+			for _, tier := range []tracer.LeakEvidence{tracer.EvidenceIdleHeld, tracer.EvidenceOrphaned} {
 				point(float64(o.snap.Suspects[tier]), telemetry.KeyTier.String(tier.String()))
 			}
 		},
@@ -264,8 +265,8 @@ var own = []instrument{
 	},
 }
 
-// doomedReasons is how many of tracer.Reasons a release can foretell; they come first.
-const doomedReasons = 3
+// destroyReasons is for how many of tracer.Reasons a release destroys its connection; they come first.
+const destroyReasons = 3
 
 func one(yes bool) float64 {
 	if yes {

@@ -69,7 +69,7 @@ func start(pool *pgxpool.Pool, cfg *pgxpool.Config, t *tracer.Tracer, c *config)
 	if t != nil {
 		t.Adjust(tracer.Options{StackDepth: c.stackDepth, LeakThreshold: c.leakThreshold, SQLText: c.sqlText})
 		t.SetLimits(cfg.MaxConnLifetime, cfg.MaxConnIdleTime)
-		t.SetDirect(m.log.eachEvent())
+		t.SetConnectionEvents(m.log.connectionSink())
 		t.SetRecorder(m.recorder)
 	}
 	if renamed {
@@ -102,7 +102,7 @@ func (m *Monitor) register(cfg *pgxpool.Config) (err error) {
 	}
 	m.tick = ticker{monitor: m, judge: judge, started: time.Now()}
 	m.prober = newProber(m, cfg.ConnConfig, cfg.BeforeConnect)
-	if m.recorder, err = newRecorder(m.config.meterProvider, m.name, m.log); err != nil {
+	if m.recorder, err = newRecorder(m.config.meterProvider, m.name); err != nil {
 		return err
 	}
 	m.metrics, err = registerMetrics(m, cfg.ConnConfig) // last: nothing after it can fail

@@ -6,6 +6,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/otelpool/pgx/healthcheck"
+	"github.com/otelpool/pgx/internal/counts"
 	"github.com/otelpool/pgx/tracer"
 )
 
@@ -36,11 +37,11 @@ type tally struct {
 type rising struct{ kept, hijacked int64 }
 
 func (r rising) next(c *tracer.Counters) rising {
-	kept := c.Releases
-	for _, n := range c.Doomed {
-		kept -= n
+	kept := c.Counts[counts.Released]
+	for i := range tracer.Reasons[:destroyReasons] {
+		kept -= c.Counts[counts.DestroyedBroken+counts.Name(i)]
 	}
-	return rising{kept: max(r.kept, kept), hijacked: max(r.hijacked, c.Hijacked)}
+	return rising{kept: max(r.kept, kept), hijacked: max(r.hijacked, c.Counts[counts.Hijacked])}
 }
 
 // usage is the share of the pool's connections that are held, 0 to 1.
@@ -74,11 +75,12 @@ func (t *ticker) observe(now time.Time, late time.Duration) {
 	previous := m.last.Load()
 	o := &observation{at: now, full: m.tracer != nil, limits: m.limits, tally: t.tally}
 	if m.tracer != nil {
-		m.tracer.SetDirect(m.log.eachEvent()) // levels change at run time
+		m.tracer.SetConnectionEvents(m.log.connectionSink()) // levels change at run time
 		blameless := late
 		if late < max(m.config.healthInterval, starvedAfter) {
 			blameless = 0
 		}
+		m.tracer.Flush()
 		o.snap = m.tracer.Sweep(func() int { return int(m.pool.Stat().AcquiredConns()) }, blameless)
 	}
 	o.idle, o.busy = t.idle.next(now, &o.snap)
@@ -124,22 +126,18 @@ func (m *Monitor) sample(o *observation, late time.Duration) healthcheck.Sample 
 func traffic(snap *tracer.Snapshot) healthcheck.Traffic {
 	c, f := &snap.Counters, &snap.Faults.Acquire
 	t := healthcheck.Traffic{
-		OK: c.OK, Timeouts: c.Timeouts, Canceled: c.Canceled, Errors: c.Errors, Releases: c.Releases,
-		Waiting: int(c.Waiting), WaitTime: c.WaitTime, HoldTime: c.UseTime, QueryTime: c.QueryTime,
+		OK: c.Counts[counts.Acquired], Timeouts: c.Counts[counts.TimedOut], Canceled: c.Counts[counts.Canceled], Errors: c.Counts[counts.Failed], Releases: c.Counts[counts.Released],
+		Waiting: int(c.Waiting), WaitTime: c.Counts.Time(counts.WaitTime), HoldTime: c.Counts.Time(counts.UseTime), QueryTime: c.Counts.Time(counts.QueryTime),
 		MinWait: snap.MinWait, PeakWait: snap.PeakWait, Ended: snap.Ended,
 		LastError: f.Text, LastErrorType: f.Type, LastErrorAt: f.At,
 	}
-	for i, reason := range tracer.Reasons {
-		if reason == tracer.ReasonBroken || reason == tracer.ReasonBusy {
-			t.Cut += c.Doomed[i]
-		}
-	}
+	t.Cut = c.Counts[counts.DestroyedBroken] + c.Counts[counts.DestroyedBusy]
 	if len(snap.Waiters) > 0 {
 		t.OldestWait = snap.Waiters[0].Age
 	}
-	t.Occupied = c.UseTime - c.AsideTime
+	t.Occupied = c.Counts.Time(counts.UseTime) - c.Counts.Time(counts.ExcludedUseTime)
 	for i := range snap.Holders {
-		if h := &snap.Holders[i]; h.Expected == "" && h.Tier < tracer.TierIdleHeld {
+		if h := &snap.Holders[i]; h.Expected == "" && h.Evidence < tracer.EvidenceIdleHeld {
 			t.Occupied += h.Age
 		}
 	}
@@ -149,14 +147,14 @@ func traffic(snap *tracer.Snapshot) healthcheck.Traffic {
 func connects(snap *tracer.Snapshot) healthcheck.Connects {
 	c, f := &snap.Counters, &snap.Faults
 	out := healthcheck.Connects{
-		Opened: c.Opened, Failures: f.Connect.Count, InFlight: int(c.Connecting),
-		ConnectTime: c.CreateTime, LastTime: c.LastCreate, LastAt: c.LastOpenedAt,
+		Opened: c.Counts[counts.Opened], Failures: c.Counts[counts.ConnectFailures], InFlight: int(c.Connecting),
+		ConnectTime: c.Counts.Time(counts.CreateTime), LastTime: c.LastCreate, LastAt: c.LastOpenedAt,
 		LastError: f.Connect.Text, LastErrorType: f.Connect.Type, LastErrorAt: f.Connect.At,
-		Lost: f.Lost.Count, LastLostType: f.Lost.Type, LastLostAt: f.Lost.At,
-		ReadOnly: f.ReadOnly.Count, ReadOnlyAt: f.ReadOnly.At,
+		Lost: c.Counts[counts.Lost], LastLostType: f.Lost.Type, LastLostAt: f.Lost.At,
+		ReadOnly: c.Counts[counts.ReadOnly], ReadOnlyAt: f.ReadOnly.At,
 	}
-	for _, n := range c.Closed {
-		out.Closed += n
+	for i := range tracer.Reasons {
+		out.Closed += c.Counts[counts.ClosedBroken+counts.Name(i)]
 	}
 	return out
 }
@@ -166,8 +164,8 @@ func holders(held []tracer.Holder) []healthcheck.Holder {
 	out := make([]healthcheck.Holder, 0, len(held))
 	for _, h := range held {
 		out = append(out, healthcheck.Holder{
-			Site: h.Site, Age: h.Age, Idle: h.Idle, Querying: h.Querying, InTx: h.InTx, Tier: healthcheck.Tier(h.Tier),
-			Expected: h.Expected != "", Waiting: h.Blocked, PID: h.PID, Queries: h.Queries,
+			Site: h.Site, Age: h.Age, Idle: h.Idle, Querying: h.Querying, InTx: h.InTx, Tier: healthcheck.Tier(h.Evidence),
+			Expected: h.Expected != "", Waiting: h.NestedAcquire, PID: h.PID, Queries: h.Queries,
 		})
 	}
 	return out
@@ -177,7 +175,7 @@ func waiters(waiting []tracer.Waiter) []healthcheck.Waiter {
 	waiting = waiting[:min(len(waiting), healthcheck.MaxWaiters)]
 	out := make([]healthcheck.Waiter, 0, len(waiting))
 	for _, w := range waiting {
-		out = append(out, healthcheck.Waiter{Site: w.Site, Age: w.Age, Held: w.Holds})
+		out = append(out, healthcheck.Waiter{Site: w.Site, Age: w.Age, Held: w.NestedAcquire})
 	}
 	return out
 }

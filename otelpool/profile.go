@@ -67,7 +67,7 @@ func (b *profileBuilder) sample(h tracer.Holder) *profile.Sample {
 // status is what a holder does, in one word to filter by.
 func status(h tracer.Holder) string {
 	switch {
-	case h.Tier >= tracer.TierIdleHeld:
+	case h.Evidence >= tracer.EvidenceIdleHeld:
 		return "leaking"
 	case h.Querying:
 		return "querying"

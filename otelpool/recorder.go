@@ -22,7 +22,6 @@ type recorder struct {
 	wait   metric.Float64Histogram
 	use    metric.Float64Histogram
 	create metric.Float64Histogram
-	log    *eventLog
 
 	pool   attribute.KeyValue
 	plain  []metric.RecordOption // the pool's name alone, made once: making it allocates
@@ -34,7 +33,7 @@ type recorder struct {
 // maxFailed bounds the values of error.type on wait_time; further ones become "_OTHER".
 const maxFailed = 32
 
-func newRecorder(provider metric.MeterProvider, pool string, log *eventLog) (*recorder, error) {
+func newRecorder(provider metric.MeterProvider, pool string) (*recorder, error) {
 	meter := newMeter(provider)
 	bounds := metric.WithExplicitBucketBoundaries(telemetry.Buckets[:]...)
 	wait, err1 := dbconv.NewClientConnectionWaitTime(meter, bounds)
@@ -44,7 +43,7 @@ func newRecorder(provider metric.MeterProvider, pool string, log *eventLog) (*re
 		return nil, fmt.Errorf("otelpool: create histograms: %w", err)
 	}
 	r := &recorder{
-		wait: wait.Inst(), use: use.Inst(), create: create.Inst(), log: log,
+		wait: wait.Inst(), use: use.Inst(), create: create.Inst(),
 		pool: semconv.DBClientConnectionPoolName(pool),
 	}
 	r.plain = r.options()
@@ -61,9 +60,8 @@ func (r *recorder) options(more ...attribute.KeyValue) []metric.RecordOption {
 }
 
 // RecordWait implements [tracer.Recorder].
-func (r *recorder) RecordWait(ctx context.Context, wait time.Duration, errorType string, n int, replayed bool) {
+func (r *recorder) RecordWait(ctx context.Context, wait time.Duration, errorType string, n int) {
 	defer func() { _ = recover() }() // of a metrics library: see guard.go
-	r.log.acquired(ctx, wait, errorType, replayed)
 	if !r.wait.Enabled(ctx) {
 		return
 	}
@@ -77,9 +75,8 @@ func (r *recorder) RecordWait(ctx context.Context, wait time.Duration, errorType
 }
 
 // RecordUse implements [tracer.Recorder].
-func (r *recorder) RecordUse(ctx context.Context, use time.Duration, n int, replayed bool) {
+func (r *recorder) RecordUse(ctx context.Context, use time.Duration, n int) {
 	defer func() { _ = recover() }() // of a metrics library: see guard.go
-	r.log.released(ctx, use, replayed)
 	if !r.use.Enabled(ctx) {
 		return
 	}

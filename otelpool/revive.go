@@ -7,6 +7,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/otelpool/pgx/internal/counts"
 	"github.com/otelpool/pgx/tracer"
 )
 
@@ -34,13 +35,13 @@ func (p *prober) inUse(taken int) int {
 		return int(stat.TotalConns()) - taken
 	}
 	c := p.monitor.tracer.Counters()
-	return int(c.OK-c.Releases-c.Hijacked) + int(stat.ConstructingConns())
+	return int(c.Counts[counts.Acquired]-c.Counts[counts.Released]-c.Counts[counts.Hijacked]) + int(stat.ConstructingConns())
 }
 
 // build has the pool make n connections. Until they are there, those that it has are kept, or whoever asks would be given
 // one of them; but not for longer than answerTime.
 func (p *prober) build(ctx context.Context, n int, kept []*pgxpool.Conn) {
-	built, ctx := make(chan *pgxpool.Conn), tracer.Unobserved(ctx)
+	built, ctx := make(chan *pgxpool.Conn), tracer.Untracked(ctx)
 	for range n {
 		go func() {
 			var conn *pgxpool.Conn

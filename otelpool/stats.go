@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/otelpool/pgx/healthcheck"
+	"github.com/otelpool/pgx/internal/counts"
 	"github.com/otelpool/pgx/tracer"
 )
 
@@ -72,16 +73,15 @@ func (m *Monitor) Stats() Stats {
 		}
 		return s
 	}
-	m.tracer.TryFlush()
 	c, f := m.tracer.Counters(), m.tracer.Faults()
 	s.WaitingRequests, s.PeakActiveConnections, s.PeakWaitTimeMS = c.Waiting, c.MaxHeld, milliseconds(c.MaxWait)
-	s.TotalAcquisitions, s.TotalReleases, s.ConnectionsCreated = c.OK, c.Releases, c.Opened
-	s.ConnectionsReused = max(0, c.OK-c.Opened)
-	for _, n := range c.Closed {
-		s.ConnectionsClosed += n
+	s.TotalAcquisitions, s.TotalReleases, s.ConnectionsCreated = c.Counts[counts.Acquired], c.Counts[counts.Released], c.Counts[counts.Opened]
+	s.ConnectionsReused = max(0, c.Counts[counts.Acquired]-c.Counts[counts.Opened])
+	for i := range tracer.Reasons {
+		s.ConnectionsClosed += c.Counts[counts.ClosedBroken+counts.Name(i)]
 	}
-	if ended := c.OK + c.Timeouts + c.Canceled + c.Errors; ended > 0 {
-		s.AvgAcquisitionTimeMS = milliseconds(c.WaitTime) / float64(ended)
+	if ended := c.Counts[counts.Acquired] + c.Counts[counts.TimedOut] + c.Counts[counts.Canceled] + c.Counts[counts.Failed]; ended > 0 {
+		s.AvgAcquisitionTimeMS = milliseconds(c.Counts.Time(counts.WaitTime)) / float64(ended)
 	}
 	s.LastError, s.LastErrorTime = m.lastError(&f, nil)
 	return s

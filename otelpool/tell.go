@@ -12,6 +12,7 @@ import (
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 
 	"github.com/otelpool/pgx/healthcheck"
+	"github.com/otelpool/pgx/internal/counts"
 	"github.com/otelpool/pgx/internal/telemetry"
 	"github.com/otelpool/pgx/tracer"
 )
@@ -59,7 +60,7 @@ func (l *eventLog) tellStart(o *observation, m *Monitor) {
 		l.told.initialized = true
 		l.info(telemetry.EventInitialized, "pool is connected",
 			slog.Int("max_connections", int(o.stat.MaxConns())), slog.Int("min_connections", int(m.limits.minConns)))
-	case !l.told.failed && o.snap.Faults.Connect.Count > 0:
+	case !l.told.failed && o.snap.Counters.Counts[counts.ConnectFailures] > 0:
 		l.told.failed = true
 		l.emit(context.Background(), slog.LevelError, telemetry.EventInitialized, "pool cannot connect",
 			slog.String(string(semconv.ErrorTypeKey), o.snap.Faults.Connect.Type),
@@ -121,7 +122,7 @@ func groupLeaks(events []tracer.Event) []leakGroup {
 		if e.Kind == tracer.EventConnectionLost {
 			continue
 		}
-		key := string(e.Kind) + e.Holder.Tier.String() + e.Holder.Site
+		key := string(e.Kind) + e.Holder.Evidence.String() + e.Holder.Site
 		i, known := index[key]
 		if !known {
 			i = len(groups)
@@ -136,7 +137,7 @@ func groupLeaks(events []tracer.Event) []leakGroup {
 func (l *eventLog) tellLeak(g leakGroup) {
 	h := g.first.Holder
 	ctx := spanContext(h.TraceID, h.SpanID)
-	attrs := append(holderAttrs(h), slog.Int("connections", g.count), slog.String(string(telemetry.KeyTier), h.Tier.String()))
+	attrs := append(holderAttrs(h), slog.Int("connections", g.count), slog.String(string(telemetry.KeyTier), h.Evidence.String()))
 	if g.first.Kind == tracer.EventLeakRecovered {
 		l.emit(ctx, slog.LevelInfo, telemetry.EventLeakRecovered, "suspected leak came back: "+h.Site, attrs...)
 		return
@@ -196,8 +197,8 @@ func (l *eventLog) tellStatistics(o *observation) {
 	l.info(telemetry.EventStatistics, "pool statistics",
 		slog.Int("total", int(o.stat.TotalConns())), slog.Int("idle", int(o.stat.IdleConns())),
 		slog.Int("active", int(o.stat.AcquiredConns())), slog.Int("max_connections", int(o.stat.MaxConns())),
-		slog.Int64("waiting", c.Waiting), slog.Int64("acquires", c.OK), slog.Int64("releases", c.Releases),
-		slog.Int64("timeouts", c.Timeouts), seconds("longest_wait", c.MaxWait),
+		slog.Int64("waiting", c.Waiting), slog.Int64("acquires", c.Counts[counts.Acquired]), slog.Int64("releases", c.Counts[counts.Released]),
+		slog.Int64("timeouts", c.Counts[counts.TimedOut]), seconds("longest_wait", c.MaxWait),
 		slog.String("status", o.report.Status.String()))
 }
 
