@@ -7,7 +7,6 @@ import (
 	"io"
 	"log/slog"
 	"math"
-	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -260,74 +259,4 @@ func TestDepthsOutOfRangeAreBroughtIntoIt(t *testing.T) {
 			w.acquire(t.Context()).Release()
 		})
 	}
-}
-
-// recording is a Recorder that keeps count.
-type recording struct {
-	mu      sync.Mutex // guards the rest
-	kinds   map[string]int
-	uses    int
-	creates int
-	waited  []time.Duration
-	used    []time.Duration
-}
-
-func (r *recording) RecordWait(ctx context.Context, wait time.Duration, errorType string, n int) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.kinds == nil {
-		r.kinds = make(map[string]int)
-	}
-	r.kinds[errorType] += n
-	r.waited = append(r.waited, slices.Repeat([]time.Duration{wait}, n)...)
-}
-
-func (r *recording) RecordUse(_ context.Context, use time.Duration, n int) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.uses += n
-	r.used = append(r.used, slices.Repeat([]time.Duration{use}, n)...)
-}
-
-func (r *recording) RecordCreate(context.Context, time.Duration) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.creates++
-}
-
-func (r *recording) waits(kind string) int {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.kinds[kind]
-}
-
-func (r *recording) allWaits() (n int) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for _, k := range r.kinds {
-		n += k
-	}
-	return n
-}
-
-func TestFailuresBeforeThereIsARecorderAreKeptForItAsFailures(t *testing.T) {
-	onWire(t, "pool_max_conns=1", suspicious, nil, func(t *testing.T, w *watch) {
-		w.srv.RefuseWith("28P01", "no")
-		for range 3 {
-			_, _ = w.pool.Acquire(t.Context())
-		}
-		w.srv.Accept()
-		w.acquire(t.Context()).Release()
-		w.hook.Flush()
-		w.sweep()
-		var r recording
-		w.hook.SetRecorder(&r)
-		w.hook.Flush()
-		w.hook.Flush()
-		if r.waits("28P01") != 3 || r.waits("") != 1 || r.uses != 1 || r.creates != 1 {
-			t.Errorf("recorded %v, %d uses, %d creates", r.kinds, r.uses, r.creates)
-		}
-		w.hook.SetRecorder(nil)
-		w.acquire(t.Context()).Release()
-	})
 }
