@@ -321,7 +321,7 @@ func TestLeakRecordsAreLimitedAndTheRestIsCounted(t *testing.T) {
 	var events []tracer.Event
 	for i := range 50 {
 		events = append(events, tracer.Event{
-			Kind: tracer.EventLeakSuspected, Holder: tracer.Holder{Tier: tracer.TierIdleHeld, Site: fmt.Sprintf("place-%d", i/2)},
+			Kind: tracer.EventLeakSuspected, Holder: tracer.Holder{Evidence: tracer.EvidenceIdleHeld, Site: fmt.Sprintf("place-%d", i/2)},
 		})
 	}
 	tell, end := otelpool.Teller(j.logger(slog.LevelInfo))
@@ -349,10 +349,10 @@ func TestRecoveriesAreNoneOfTheSuspicionsThatAreLimited(t *testing.T) {
 	var j journal
 	var events []tracer.Event
 	for i := range 25 {
-		holder := tracer.Holder{Tier: tracer.TierIdleHeld, Site: fmt.Sprintf("place-%d", i)}
+		holder := tracer.Holder{Evidence: tracer.EvidenceIdleHeld, Site: fmt.Sprintf("place-%d", i)}
 		events = append(events, tracer.Event{Kind: tracer.EventLeakRecovered, Holder: holder})
 	}
-	events = append(events, tracer.Event{Kind: tracer.EventLeakSuspected, Holder: tracer.Holder{Tier: tracer.TierIdleHeld, Site: "another"}})
+	events = append(events, tracer.Event{Kind: tracer.EventLeakSuspected, Holder: tracer.Holder{Evidence: tracer.EvidenceIdleHeld, Site: "another"}})
 	tell, end := otelpool.Teller(j.logger(slog.LevelInfo))
 	tell(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), events)
 	end()

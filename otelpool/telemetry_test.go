@@ -23,6 +23,7 @@ import (
 	"go.opentelemetry.io/otel/semconv/v1.43.0/dbconv"
 
 	"github.com/otelpool/pgx/healthcheck"
+	"github.com/otelpool/pgx/internal/counts"
 	"github.com/otelpool/pgx/otelpool"
 	"github.com/otelpool/pgx/tracer"
 )
@@ -568,7 +569,7 @@ func TestServersAreNamedAsConfigured(t *testing.T) {
 // Counters are read one after the other while they move, and a hijack that was laid to the wrong holder is taken back.
 func TestNoCounterGoesBackwards(t *testing.T) {
 	read := func(releases, broken, hijacked int64) (c tracer.Counters) {
-		c.Releases, c.Doomed[0], c.Hijacked = releases, broken, hijacked
+		c.Counts[counts.Released], c.Counts[counts.DestroyedBroken], c.Counts[counts.Hijacked] = releases, broken, hijacked
 		return c
 	}
 	kept, hijacked := otelpool.Rising(read(10, 2, 1), read(10, 3, 0), read(12, 3, 1), read(13, 3, 2))

@@ -3,12 +3,12 @@ package tracer
 import (
 	"context"
 	"sync/atomic"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/otelpool/pgx/internal/counts"
 	"github.com/otelpool/pgx/internal/errtype"
 )
 
@@ -32,7 +32,7 @@ type acquire struct {
 	spanID   trace.SpanID
 	expected *string         // why a long hold is expected; nil if it is not
 	done     <-chan struct{} // closed when the request is over; nil if that never shows
-	deadline atomic.Int64    // of the request, 0 without one; see over
+	deadline atomic.Int64    // of the request, 0 without one; see contextErr
 
 	// Written before it is published as the holder of its connection.
 	held int64 // when the connection was obtained
@@ -61,25 +61,25 @@ func (t *Tracer) TraceAcquireStart(ctx context.Context, pool *pgxpool.Pool, _ pg
 	if !t.observes(pool) {
 		return ctx
 	}
-	if _, aside := ctx.(unobserved); aside {
-		return passed{ctx, t}
+	if _, aside := ctx.(untracked); aside {
+		return untrackedAcquire{ctx, t}
 	}
 	if ctx == nil { // pgx is about to panic: let it
-		t.counters.started.Add(1)
+		t.counters.add(counts.Started, 1)
 		return ctx
 	}
 	a := &acquire{Context: ctx, owner: t}
-	a.remember()
+	a.captureContext()
 	a.site, a.goroutine = t.sites.caller(t.opts.Load().StackDepth)
 	a.start = t.now()
-	t.waiters.add(a, t.counters.started.Add(1))
+	t.waiters.add(a, t.counters.add(counts.Started, 1))
 	return a
 }
 
 // TraceAcquireEnd counts the outcome and, on success, enters the connection into the table of held ones.
 func (t *Tracer) TraceAcquireEnd(ctx context.Context, pool *pgxpool.Pool, data pgxpool.TraceAcquireEndData) {
 	if !t.observes(pool) {
-		t.disown(data.Conn)
+		t.forgetForeignConn(data.Conn)
 		return
 	}
 	a := t.acquireFrom(ctx)
@@ -96,16 +96,12 @@ func (t *Tracer) TraceAcquireEnd(ctx context.Context, pool *pgxpool.Pool, data p
 	t.hold(data.Conn, a)
 	t.counters.acquired()
 	wait := now - a.start
-	if r := t.directly(a, wait); r != nil {
-		t.waits.addTold(wait)
-		r.RecordWait(a.Context, time.Duration(wait), "", 1, false)
-		return
-	}
-	t.waits.add(wait)
+	t.waited(a, wait)
+	t.connectionEvent(ConnectionAcquired, a, now, wait, "")
 }
 
-// remember takes down what the context says. The caller is in its own request.
-func (a *acquire) remember() {
+// captureContext takes down what the context says. The caller is in its own request.
+func (a *acquire) captureContext() {
 	if sc := trace.SpanContextFromContext(a.Context); sc.IsValid() {
 		a.traceID, a.spanID, a.flags = sc.TraceID(), sc.SpanID(), sc.TraceFlags()
 	}
@@ -118,9 +114,9 @@ func (a *acquire) remember() {
 	}
 }
 
-// over says why the request has ended, as its context would; "" while it has not. Who first looks after the end sees whether
+// contextErr says why the request has ended, as its context would; "" while it has not. Who first looks after the end sees whether
 // it came before the deadline, and says so to those who look later.
-func (a *acquire) over() string {
+func (a *acquire) contextErr() string {
 	select {
 	case <-a.done:
 	default:
@@ -151,7 +147,7 @@ func (t *Tracer) acquireFrom(ctx context.Context) *acquire {
 	}
 	number := t.sites.goroutine()
 	switch found := ctx.Value(acquireKey{t}).(type) {
-	case passed:
+	case untrackedAcquire:
 		return nil
 	case *acquire:
 		if found.goroutine == number && t.waiters.has(found) {
@@ -162,7 +158,7 @@ func (t *Tracer) acquireFrom(ctx context.Context) *acquire {
 		return a
 	}
 	a := &acquire{Context: ctx, owner: t, start: t.now(), place: notWaiting}
-	a.remember()
+	a.captureContext()
 	return a
 }
 
@@ -173,22 +169,18 @@ func (t *Tracer) acquireFailed(a *acquire, now int64, err error) {
 	}
 	switch kind {
 	case errtype.Timeout:
-		t.counters.timeouts.Add(1)
+		t.counters.add(counts.TimedOut, 1)
 	case errtype.Canceled:
-		t.counters.canceled.Add(1)
+		t.counters.add(counts.Canceled, 1)
 	default:
-		t.counters.errors.Add(1)
+		t.counters.add(counts.Failed, 1)
 	}
 	if kind != errtype.Canceled { // the caller's own choice is no fault of the pool
 		t.faults.acquire.note(now, kind, err)
 	}
 	wait := now - a.start
-	t.waits.addTold(wait)
-	if r := t.recorder.Load(); r != nil {
-		(*r).RecordWait(a.Context, time.Duration(wait), kind, 1, false)
-		return
-	}
-	t.failures.push(failure{wait, kind})
+	t.failed(a, wait, kind)
+	t.connectionEvent(ConnectionAcquireFailed, a, now, wait, kind)
 }
 
 // hold publishes a as the holder of conn. The caller owns conn at this moment.
@@ -196,7 +188,7 @@ func (t *Tracer) hold(conn *pgx.Conn, a *acquire) {
 	s := t.slotOf(conn)
 	if previous := s.hold.Swap(a); previous != nil {
 		// Only a release that never reached us can leave one behind.
-		t.counters.lost(previous)
+		t.counters.overwritten(previous)
 	}
 	if !s.listed.Load() {
 		t.slots.list(s)

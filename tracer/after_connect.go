@@ -4,6 +4,8 @@ import (
 	"context"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/otelpool/pgx/internal/counts"
 )
 
 // WrapAfterConnect returns next with its failures accounted for: pgxpool closes the connection that was just opened
@@ -18,7 +20,7 @@ func (t *Tracer) WrapAfterConnect(next func(context.Context, *pgx.Conn) error) f
 			return err
 		}
 		if slotIn(conn, t) != nil {
-			t.counters.closed[reasonIndex(ReasonDiscarded)].Add(1)
+			t.counters.add(counts.ClosedDiscarded, 1)
 		}
 		t.connectFailed(t.now(), err)
 		return err

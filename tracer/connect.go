@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/otelpool/pgx/internal/counts"
 	"github.com/otelpool/pgx/internal/errtype"
 )
 
@@ -43,7 +44,7 @@ func (t *Tracer) TraceConnectEnd(ctx context.Context, data pgx.TraceConnectEndDa
 	case known && c == nil, !known && t.counters.connecting.Load() == 0:
 		return // not the pool's
 	case known:
-		c.wire.sealed.Store(true)
+		c.wire.connectDone.Store(true)
 	default: // a tracer further out dropped the context: the duration is lost, but not the count
 		c = &connecting{start: now}
 	}
@@ -54,12 +55,12 @@ func (t *Tracer) TraceConnectEnd(ctx context.Context, data pgx.TraceConnectEndDa
 	}
 	t.newSlot(data.Conn, c.wire)
 	took := now - c.start
-	t.counters.opened.Add(1)
+	t.counters.add(counts.Opened, 1)
 	t.counters.lastOpenedAt.Store(now)
 	if !known {
 		return
 	}
-	t.counters.createTime.Add(took)
+	t.counters.add(counts.CreateTime, took)
 	t.counters.lastCreate.Store(took)
 	t.creates.push(create{c.span, took})
 }
@@ -74,6 +75,7 @@ func (t *Tracer) connectFailed(now int64, err error) {
 	case "": // no connection and no error: a hook of the application panicked
 		kind = errtype.Other
 	}
+	t.counters.add(counts.ConnectFailures, 1)
 	t.faults.connect.note(now, kind, err)
 	t.faults.countConnect(kind)
 }
@@ -83,7 +85,7 @@ func (t *Tracer) connectFailed(now int64, err error) {
 func (t *Tracer) WrapBeforeClose(next func(*pgx.Conn)) func(*pgx.Conn) {
 	return func(conn *pgx.Conn) {
 		if s := slotIn(conn, t); s != nil {
-			t.counters.closed[reasonIndex(t.whyClosed(conn, s))].Add(1)
+			t.counters.add(t.whyClosed(conn, s), 1)
 		}
 		if next != nil {
 			next(conn)
@@ -92,22 +94,22 @@ func (t *Tracer) WrapBeforeClose(next func(*pgx.Conn)) func(*pgx.Conn) {
 }
 
 // whyClosed says why the pool is about to close conn, which it owns at this moment.
-func (t *Tracer) whyClosed(conn *pgx.Conn, s *slot) Reason {
-	if foretold := s.reason.Load(); foretold != nil {
-		return *foretold
+func (t *Tracer) whyClosed(conn *pgx.Conn, s *slot) counts.Name {
+	if s.destroyed != 0 {
+		return s.destroyed
 	}
 	now := t.now()
 	expired := now-s.connected >= t.maxLifetime.Load()
-	idled := now-max(s.connected, s.released.Load()) >= t.maxIdleTime.Load()
+	idled := now-max(s.connected, s.released) >= t.maxIdleTime.Load()
 	switch {
 	case conn.IsClosed():
-		return ReasonBroken
+		return counts.ClosedBroken
 	case expired && t.destroyed(&t.expiries, (*pgxpool.Stat).MaxLifetimeDestroyCount):
-		return ReasonLifetime
+		return counts.ClosedLifetime
 	case idled && t.destroyed(&t.idlings, (*pgxpool.Stat).MaxIdleDestroyCount):
-		return ReasonIdle
+		return counts.ClosedIdle
 	}
-	return ReasonDiscarded
+	return counts.ClosedDiscarded
 }
 
 // destroyed reports whether the pool counts one more destruction than have been explained, and explains that one. A connection's

@@ -1,42 +1,37 @@
 package tracer
 
 import (
+	"fmt"
 	"sync/atomic"
 	"time"
+
+	"github.com/otelpool/pgx/internal/counts"
 )
 
-// counters are what the hooks count. Durations are counted apart, in durations.
+// counters are what the hooks count, and the few numbers that are no counts. The order of [counts.Name] keeps acquirers and
+// releasers on different cache lines, as long as counters begin at one: see Tracer.
 type counters struct {
-	started atomic.Int64 // also the ticket of the ring of waiters
-	ok      atomic.Int64
-	maxHeld atomic.Int64 // most connections held at once
-	_       [40]byte     // acquirers and releasers use different cache lines
+	counts [counts.Len]atomic.Int64 // WaitTime and UseTime are kept in durations
 
-	releases                   atomic.Int64
-	queryTime                  atomic.Int64
-	asideTime                  atomic.Int64
-	doomed                     [len(Reasons)]atomic.Int64 // releases by foretold reason
-	timeouts, canceled, errors atomic.Int64
-	unpaired                   atomic.Int64
-	hijacked                   atomic.Int64
-
-	maxWait atomic.Int64 // as of the last flush or sweep
-
-	opened, connecting     atomic.Int64
-	createTime, lastCreate atomic.Int64
-	lastOpenedAt           atomic.Int64
-	closed                 [len(Reasons)]atomic.Int64
+	maxHeld      atomic.Int64 // most connections held at once
+	connecting   atomic.Int64
+	lastCreate   atomic.Int64
+	lastOpenedAt atomic.Int64
 }
 
+func (c *counters) add(name counts.Name, n int64) int64 { return c.counts[name].Add(n) }
+
+func (c *counters) load(name counts.Name) int64 { return c.counts[name].Load() }
+
 func (c *counters) acquired() {
-	held := c.ok.Add(1) - c.releases.Load() - c.hijacked.Load()
+	held := c.add(counts.Acquired, 1) - c.load(counts.Released) - c.load(counts.Hijacked)
 	raise(&c.maxHeld, held)
 }
 
-// lost accounts for a hold that was overwritten: the connection left the pool's books without a release.
-func (c *counters) lost(a *acquire) {
+// overwritten accounts for a hold whose connection was acquired again: it left the pool's books without a release.
+func (c *counters) overwritten(a *acquire) {
 	if !a.suspect.hijacked.Load() {
-		c.hijacked.Add(1)
+		c.add(counts.Hijacked, 1)
 	}
 }
 
@@ -56,52 +51,53 @@ func lower(least *atomic.Int64, v int64) {
 	}
 }
 
-// Counters are what happened since the tracer was made. Acquires = Releases + held + Hijacked whenever the pool is at
-// rest; Started = OK + Timeouts + Canceled + Errors + Waiting always.
+// Counters are what happened since the tracer was made. Acquired = Released + held + Hijacked whenever the pool is at
+// rest; Started = Acquired + TimedOut + Canceled + Failed + Waiting always.
 type Counters struct {
-	Started, OK, Timeouts, Canceled, Errors int64
-	Waiting                                 int64 // acquires in flight
+	Counts counts.Set
 
-	Releases int64
-	Doomed   [len(Reasons)]int64 // releases that destroyed their connection, by reason
-	Unpaired int64               // releases without an acquire: AcquireAllIdle, or a second release
-	Hijacked int64               // connections taken out of the pool for good
-
-	WaitTime, UseTime, QueryTime time.Duration // totals of ended acquires and holds
-	AsideTime                    time.Duration // the part of UseTime that is no measure of demand: expected to be long, or suspected
-	MaxWait                      time.Duration // longest wait of all
-	MaxHeld                      int64         // most connections held at once, as far as hijacks were known
-
-	Opened, Connecting int64
-	CreateTime         time.Duration // total of successful connects, and of the BeforeConnect hooks ahead of them
-	LastCreate         time.Duration
-	LastOpenedAt       time.Time
-	Closed             [len(Reasons)]int64 // by reason, in the order of Reasons
+	Waiting      int64         // acquires in flight
+	Connecting   int64         // connects in flight
+	MaxWait      time.Duration // longest wait of all
+	MaxHeld      int64         // most connections held at once, as far as hijacks were known
+	LastCreate   time.Duration // how long the last connect took
+	LastOpenedAt time.Time
 }
 
-// Counters reads all counters. What has ended is read before what has started, so Waiting is never negative.
+// Reconcile returns an error that says what is not accounted for in a pool at rest, of which held connections are out.
+func (c *Counters) Reconcile(held int) error {
+	n := &c.Counts
+	if back := n[counts.Released] + n[counts.Hijacked]; n[counts.Acquired] != back+int64(held) {
+		return fmt.Errorf("tracer: %d acquires are not %d releases + %d hijacked + %d held",
+			n[counts.Acquired], n[counts.Released], n[counts.Hijacked], held)
+	}
+	if ended := ended(n); n[counts.Started] != ended || c.Waiting != 0 {
+		return fmt.Errorf("tracer: %d acquires were started and %d have ended; %d are waiting", n[counts.Started], ended, c.Waiting)
+	}
+	return nil
+}
+
+// Counters reads all counters. Names are read from the last to the first: what has ended before what has started, so Waiting
+// is never negative.
 func (t *Tracer) Counters() Counters {
 	c := &t.counters
 	out := Counters{
-		Timeouts: c.timeouts.Load(), Canceled: c.canceled.Load(), Errors: c.errors.Load(),
-		Releases: c.releases.Load(), Unpaired: c.unpaired.Load(), Hijacked: c.hijacked.Load(),
-		QueryTime: time.Duration(c.queryTime.Load()), AsideTime: time.Duration(c.asideTime.Load()), MaxHeld: c.maxHeld.Load(),
-		MaxWait: time.Duration(max(c.maxWait.Load(), t.waits.most.Load())),
-		Opened:  c.opened.Load(), Connecting: c.connecting.Load(),
-		CreateTime: time.Duration(c.createTime.Load()), LastCreate: time.Duration(c.lastCreate.Load()),
-		LastOpenedAt: t.wall(c.lastOpenedAt.Load()),
+		MaxHeld: c.maxHeld.Load(), MaxWait: time.Duration(t.waits.extremes.longest()), Connecting: c.connecting.Load(),
+		LastCreate: time.Duration(c.lastCreate.Load()), LastOpenedAt: t.wall(c.lastOpenedAt.Load()),
 	}
 	if pool := t.pool.Load(); pool != nil { // who was hijacked since the last sweep was taken for held
 		out.MaxHeld = min(out.MaxHeld, int64(pool.Stat().MaxConns()))
 	}
-	out.OK = c.ok.Load()
-	_, out.WaitTime = t.waits.total()
-	_, out.UseTime = t.uses.total()
-	for i := range Reasons {
-		out.Doomed[i] = c.doomed[i].Load()
-		out.Closed[i] = c.closed[i].Load()
+	set := &out.Counts
+	for name := counts.Len - 1; name >= 0; name-- {
+		set[name] = c.load(name)
 	}
-	out.Started = c.started.Load()
-	out.Waiting = out.Started - out.OK - out.Timeouts - out.Canceled - out.Errors
+	set[counts.WaitTime], set[counts.UseTime] = t.waits.total(), t.uses.total()
+	out.Waiting = set[counts.Started] - ended(set)
 	return out
+}
+
+// ended is how many acquires have ended.
+func ended(set *counts.Set) int64 {
+	return set[counts.Acquired] + set[counts.TimedOut] + set[counts.Canceled] + set[counts.Failed]
 }

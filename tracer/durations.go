@@ -2,119 +2,128 @@ package tracer
 
 import (
 	"math"
+	"math/bits"
 	"sync/atomic"
-	"time"
 
 	"github.com/otelpool/pgx/internal/telemetry"
 )
 
-// none is the least of no durations.
-const none = math.MaxInt64
+// The buckets of durations are log-linear: each power of two of nanoseconds is an octave, which has 32 cells of one width.
+// So a bucket is at most 1/32 of its values wide, and whoever replays one of its values is at most 3.2 % off. Below the first
+// octave, which begins at a microsecond, cells are 32 ns wide. The last cell, from 2.4 hours on, has no end.
+//
+// A bound of the histograms that people see lies in some cell and cuts it in two: each bucket is on one side of it. An octave
+// has at most one such bound, and so 33 buckets. To find one takes two shifts and a comparison.
+const (
+	cellBits = 5
+	cells    = 1 << cellBits
 
-// bounds are the upper bounds of the buckets of durations, in nanoseconds: those of the histograms that people see, and
-// finer ones where pools that are well spend their time.
-var bounds = makeBounds()
+	shortest = 10 // the first octave begins at 2^10 ns
+	longest  = 43 // the last one ends at 2^43 ns
+	octaves  = longest - shortest + 1
+)
 
-const fineBounds = 5
+// cuts are the visible bounds, by octave. A value above its octave's is one bucket further.
+var cuts = makeCuts()
 
-func makeBounds() (b [fineBounds + len(telemetry.Buckets)]int64) {
-	copy(b[:], []int64{1e3, 5e3, 25e3, 100e3, 250e3})
-	for i, seconds := range telemetry.Buckets {
-		b[fineBounds+i] = int64(math.Round(seconds * 1e9))
+const noCut = math.MaxInt64
+
+func makeCuts() (cuts [octaves]int64) {
+	for o := range cuts {
+		cuts[o] = noCut
 	}
-	return b
+	for _, seconds := range telemetry.Buckets {
+		bound := int64(math.Round(seconds * 1e9))
+		cuts[octaveOf(bound)] = bound
+	}
+	return cuts
 }
 
 // durations is a histogram that costs its writers two atomic additions. A metrics library asks ten times that for each
-// value, so it gets them later and together: see replay. The zero value must be reset before use.
+// value, so it gets them later and together: see replay.
 type durations struct {
-	buckets     [len(bounds) + 1]bucket
-	told        bucket       // what went to the recorder directly
-	least, most atomic.Int64 // since the last replay; none and 0 if there was nothing
+	octaves     [octaves]octave
+	recordedSum atomic.Int64 // of what went to the recorder directly
+	extremes    extremes
 
-	replayed [len(bounds) + 1]struct{ count, sum int64 } // guarded by Tracer.flushMu
+	unreplayed window // extremes that a replay has taken and not passed on yet; guarded by Tracer.flushMu
 }
 
-type bucket struct{ count, sum atomic.Int64 }
+// octave is what was counted of one power of two.
+type octave struct {
+	sum      atomic.Int64            // of all that was counted
+	counts   [cells + 1]atomic.Int64 // of what was not replayed yet
+	replayed int64                   // the part of sum that was replayed; guarded by Tracer.flushMu
+}
 
-func (b *bucket) add(v int64) {
-	b.count.Add(1)
-	b.sum.Add(v)
+func (d *durations) init() {
+	d.extremes.init()
+	d.unreplayed = emptyWindow
 }
 
 // add counts v, to be replayed.
 func (d *durations) add(v int64) {
-	d.buckets[bucketOf(v)].add(v)
-	d.extremes(v)
+	o, i := bucketOf(v)
+	d.octaves[o].counts[i].Add(1)
+	d.octaves[o].sum.Add(v)
+	d.extremes.counted.extend(v)
 }
 
-// addTold counts v, which the recorder knows already.
-func (d *durations) addTold(v int64) {
-	d.told.add(v)
-	d.extremes(v)
+// addRecorded counts v, which the recorder knows already.
+func (d *durations) addRecorded(v int64) {
+	d.recordedSum.Add(v)
+	d.extremes.recorded.extend(v)
 }
 
-func (d *durations) extremes(v int64) {
-	lower(&d.least, v)
-	raise(&d.most, v)
-}
-
-// total is the number and the sum of all that was counted.
-func (d *durations) total() (count int64, sum time.Duration) {
-	count, total := d.told.count.Load(), d.told.sum.Load()
-	for i := range d.buckets {
-		count += d.buckets[i].count.Load()
-		total += d.buckets[i].sum.Load()
+// total is the sum of all that was counted.
+func (d *durations) total() (sum int64) {
+	sum = d.recordedSum.Load()
+	for o := range d.octaves {
+		sum += d.octaves[o].sum.Load()
 	}
-	return count, time.Duration(total)
+	return sum
 }
 
-// replay passes on what has been counted since the last replay: for each bucket as many values as it has, all at their
-// mean, but for the least and the most of all, which are passed as they are. So counts in every bucket that people see are
-// exact, as are least and most, and the sum is up to what was being counted this very moment, which the next replay adds.
-func (d *durations) replay(record func(v time.Duration, n int)) (least, most int64) {
-	least, most = d.least.Swap(none), d.most.Swap(0)
-	for i := range d.buckets {
-		seen := &d.replayed[i]
-		n := d.buckets[i].count.Load() - seen.count
-		if n <= 0 {
-			continue
-		}
-		seen.count += n
-		sum := d.buckets[i].sum.Load() - seen.sum
-		pass := func(v, n int64) int64 {
-			v = within(v, i)
-			seen.sum += v * n
-			record(time.Duration(v), int(n))
-			return v * n
-		}
-		for _, extreme := range [...]int64{least, most} {
-			if n > 1 && bucketOf(extreme) == i && extreme != none && extreme != 0 {
-				sum -= pass(extreme, 1)
-				n--
-			}
-		}
-		pass(sum/n, n)
-	}
-	return least, most
-}
+func octaveOf(v int64) int { return max(bits.Len64(uint64(v))-shortest, 0) }
 
-// bucketOf finds the bucket of v by looking from the shortest on: that is where most belong.
-func bucketOf(v int64) int {
-	i := 0
-	for i < len(bounds) && v > bounds[i] {
+// bucketOf finds the octave of v, and its bucket in it.
+func bucketOf(v int64) (o, i int) {
+	v = min(max(v, 0), 1<<longest-1)
+	o = octaveOf(v)
+	i = int(v>>cellShift(o)) & (cells - 1)
+	if v > cuts[o] {
 		i++
 	}
-	return i
+	return o, i
 }
 
-// within moves v into bucket i: a sum may run ahead of its count by what is being counted.
-func within(v int64, i int) int64 {
-	if i < len(bounds) {
-		v = min(v, bounds[i])
+// cellShift is the logarithm of the width of an octave's cells.
+func cellShift(o int) int { return max(o, 1) + shortest - 1 - cellBits }
+
+// bucketBounds are the least and the greatest value of a bucket.
+func bucketBounds(o, i int) (least, greatest int64) {
+	width := int64(1) << cellShift(o)
+	begin := int64(0) // of the octave
+	if o > 0 {
+		begin = cells * width
 	}
-	if i > 0 {
-		return max(v, bounds[i-1]+1)
+	cut := cuts[o]
+	cutCell := int((cut - begin) / width)
+	cell := i
+	if cut != noCut && i > cutCell {
+		cell--
 	}
-	return max(v, 0)
+	least = begin + int64(cell)*width
+	greatest = least + width - 1
+	switch {
+	case cut == noCut:
+	case i == cutCell:
+		greatest = cut
+	case i == cutCell+1:
+		least = cut + 1
+	}
+	if o == octaves-1 && cell == cells-1 {
+		greatest = math.MaxInt64
+	}
+	return least, greatest
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"github.com/otelpool/pgx/internal/counts"
 	"github.com/otelpool/pgx/internal/errtype"
 	"github.com/otelpool/pgx/internal/redact"
 )
@@ -16,28 +17,25 @@ import (
 // maxErrorTypes bounds the label values of connect failures; further ones are counted as "_OTHER".
 const maxErrorTypes = 32
 
-// Fault is the last error of one kind. The text has no secret in it; Count is how many there were.
+// Fault is the last error of one kind; the zero Fault if there was none. The text has no secret in it.
 type Fault struct {
-	Count int64
-	Type  string // see package internal/errtype
-	Text  string
-	At    time.Time
+	Type string // see package internal/errtype
+	Text string
+	At   time.Time
 }
 
 // fault is a Fault that writers replace whole. Errors are rare; nothing here is on the path of success.
 type fault struct {
-	mu    sync.Mutex // guards the rest
-	count int64
-	kind  string
-	text  string
-	at    int64
+	mu   sync.Mutex // guards the rest
+	kind string
+	text string
+	at   int64
 }
 
 func (f *fault) note(at int64, kind string, err error) {
 	text := redact.Error(worded(err))
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.count++
 	f.kind, f.text, f.at = kind, text, at
 }
 
@@ -57,7 +55,7 @@ func worded(err error) (shown error) {
 func (f *fault) read(t *Tracer) Fault {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return Fault{Count: f.count, Type: f.kind, Text: f.text, At: t.wall(f.at)}
+	return Fault{Type: f.kind, Text: f.text, At: t.wall(f.at)}
 }
 
 // faults are the errors that tell why a pool is not well.
@@ -83,11 +81,12 @@ func (f *faults) countConnect(kind string) {
 	f.connectTypes[kind]++
 }
 
-// query notes what the error of a query says about the server. The text of query errors may quote data, so only its
+// queryFailed notes what the error of a query says about the server. The text of query errors may quote data, so only its
 // type is kept.
-func (f *faults) query(at int64, err error) {
+func (t *Tracer) queryFailed(at int64, err error) {
 	if errtype.Of(err) == errtype.ReadOnly {
-		f.readOnly.note(at, errtype.ReadOnly, nil)
+		t.counters.add(counts.ReadOnly, 1)
+		t.faults.readOnly.note(at, errtype.ReadOnly, nil)
 	}
 }
 
@@ -97,11 +96,12 @@ func (t *Tracer) connectionLost(s *slot, at int64, kind string) {
 	if kind == errtype.Timeout || kind == errtype.Canceled {
 		return
 	}
+	t.counters.add(counts.Lost, 1)
 	t.faults.lost.note(at, kind, nil)
 	t.events.push(event{kind: EventConnectionLost, at: at, pid: s.pid, errorType: kind})
 }
 
-// Faults are the errors seen since the tracer was made.
+// Faults are the last errors of each kind; [Counters] says how many there were.
 type Faults struct {
 	Acquire, Connect, Lost, ReadOnly Fault
 	ConnectTypes                     map[string]int64 // failed connects by error.type

@@ -8,16 +8,16 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// Recorder receives durations: most from [Tracer.Flush], failures and those above 0.5 ms of sampled requests at once, on the
-// goroutine of the caller concerned and with its context, so that exemplars lead to their traces. It must be safe for
-// concurrent use, return at once and not call back into the pool.
+// Recorder receives durations: most from [Tracer.Flush], and those that may become exemplars at once, on the goroutine of
+// the caller concerned and with its context: failures, and what took more than 0.5 ms of a sampled request. It must be safe
+// for concurrent use, return at once and not call back into the pool.
 type Recorder interface {
-	// RecordWait is told of n acquires that ended after wait. errorType is "" for success, else a value of package
-	// internal/errtype. replayed is true from Flush: it did not happen just now.
-	RecordWait(ctx context.Context, wait time.Duration, errorType string, n int, replayed bool)
-	// RecordUse is likewise told of n held connections that were released after use.
-	RecordUse(ctx context.Context, use time.Duration, n int, replayed bool)
-	// RecordCreate is told of a connection that was established. Of its context only the span is left.
+	// RecordWait records n acquires that ended after wait. errorType is "" for success, else a value of package
+	// internal/errtype.
+	RecordWait(ctx context.Context, wait time.Duration, errorType string, n int)
+	// RecordUse records n connections that were released after use.
+	RecordUse(ctx context.Context, use time.Duration, n int)
+	// RecordCreate records a connection that was established. Of its context only the span is left.
 	RecordCreate(ctx context.Context, create time.Duration)
 }
 
@@ -30,64 +30,82 @@ func (t *Tracer) SetRecorder(r Recorder) {
 	t.recorder.Store(&r)
 }
 
-// SetDirect has every duration go to the [Recorder] at once, as for a log of each event. It costs what the recorder costs.
-func (t *Tracer) SetDirect(on bool) { t.direct.Store(on) }
-
 // exemplarFrom is the least duration worth an exemplar, the first bound that people see: nobody follows the trace of a wait
 // that was none.
 const exemplarFrom = 500 * time.Microsecond
 
 // directly returns the recorder if a duration of a's request is to go there at once, nil if it is to be counted.
 func (t *Tracer) directly(a *acquire, d int64) Recorder {
-	r := t.recorder.Load()
-	switch {
-	case r == nil:
-		return nil
-	case t.direct.Load():
-		return *r
-	case d <= int64(exemplarFrom) || !a.flags.IsSampled():
+	if d <= int64(exemplarFrom) || !a.flags.IsSampled() {
 		return nil
 	}
-	return *r
+	if r := t.recorder.Load(); r != nil {
+		return *r
+	}
+	return nil
+}
+
+// waited counts the wait of an acquire that succeeded.
+func (t *Tracer) waited(a *acquire, wait int64) {
+	r := t.directly(a, wait)
+	if r == nil {
+		t.waits.add(wait)
+		return
+	}
+	t.waits.addRecorded(wait)
+	guard(func() { r.RecordWait(a.Context, time.Duration(wait), "", 1) })
+}
+
+// failed counts the wait of an acquire that failed.
+func (t *Tracer) failed(a *acquire, wait int64, kind string) {
+	t.waits.addRecorded(wait)
+	r := t.recorder.Load()
+	if r == nil {
+		t.failures.push(failure{wait, kind})
+		return
+	}
+	guard(func() { (*r).RecordWait(a.Context, time.Duration(wait), kind, 1) })
+}
+
+// used counts the duration of a hold.
+func (t *Tracer) used(a *acquire, use int64) {
+	r := t.directly(a, use)
+	if r == nil {
+		t.uses.add(use)
+		return
+	}
+	t.uses.addRecorded(use)
+	ctx := trace.ContextWithSpanContext(context.Background(), a.span())
+	guard(func() { r.RecordUse(ctx, time.Duration(use), 1) })
+}
+
+// guard keeps a panic of foreign code from the host, whose acquire or release it would break.
+func guard(f func()) {
+	defer func() { _ = recover() }()
+	f()
 }
 
 // Flush replays to the [Recorder] what has been counted since the last flush. Call it once a tick, and before metrics are
-// collected. Without a recorder it leaves all for the one to come.
+// collected, on a goroutine that may wait: a flush waits for the one before it. Nothing else does, so a recorder that blocks holds
+// up nobody but those who flush. If the recorder panics, so does Flush; what was not replayed by then is left to the next
+// one. Without a recorder it leaves all for the one to come.
 func (t *Tracer) Flush() {
-	t.flushMu.Lock()
-	defer t.flushMu.Unlock()
-	t.flush()
-}
-
-// TryFlush is Flush unless one is under way already, maybe by whoever calls: a log handler may ask for statistics.
-func (t *Tracer) TryFlush() {
-	if t.flushMu.TryLock() {
-		defer t.flushMu.Unlock()
-		t.flush()
-	}
-}
-
-// flush is done under flushMu.
-func (t *Tracer) flush() {
 	p := t.recorder.Load()
 	if p == nil {
 		return
 	}
+	t.flushMu.Lock()
+	defer t.flushMu.Unlock()
 	r, ctx := *p, context.Background()
-	least, most := t.waits.replay(func(v time.Duration, n int) { r.RecordWait(ctx, v, "", n, true) })
-	t.window.least, t.window.most = min(t.window.least, least), max(t.window.most, most)
-	raise(&t.counters.maxWait, most)
-	t.uses.replay(func(v time.Duration, n int) { r.RecordUse(ctx, v, n, true) })
-	for _, f := range t.failures.take() {
-		r.RecordWait(ctx, time.Duration(f.wait), f.kind, 1, true)
+	t.waits.replay(func(v time.Duration, n int) { r.RecordWait(ctx, v, "", n) })
+	t.uses.replay(func(v time.Duration, n int) { r.RecordUse(ctx, v, n) })
+	for f, some := t.failures.pop(); some; f, some = t.failures.pop() {
+		r.RecordWait(ctx, time.Duration(f.wait), f.kind, 1)
 	}
-	for _, c := range t.creates.take() {
+	for c, some := t.creates.pop(); some; c, some = t.creates.pop() {
 		r.RecordCreate(trace.ContextWithSpanContext(ctx, c.span), time.Duration(c.took))
 	}
 }
-
-// window is the extremes of waits since the last sweep, however many flushes it had. It is guarded by Tracer.flushMu.
-type window struct{ least, most int64 }
 
 // create is a connection that was established. It keeps no context: that of a request ends with it, and holds its memory.
 type create struct {
@@ -101,7 +119,7 @@ type failure struct {
 	kind string
 }
 
-// backlog keeps what a flush has to tell one by one: pools connect, and fail to, before anybody can be listening.
+// backlog keeps what a flush has to record one by one: pools connect, and fail to, before anybody can be listening.
 type backlog[T any] struct {
 	mu   sync.Mutex // guards list
 	list []T
@@ -118,10 +136,16 @@ func (l *backlog[T]) push(v T) {
 	}
 }
 
-func (l *backlog[T]) take() []T {
+// pop takes the oldest.
+func (l *backlog[T]) pop() (oldest T, some bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	list := l.list
-	l.list = nil
-	return list
+	if len(l.list) == 0 {
+		return oldest, false
+	}
+	oldest, l.list = l.list[0], l.list[1:]
+	if len(l.list) == 0 {
+		l.list = nil
+	}
+	return oldest, true
 }

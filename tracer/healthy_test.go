@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/otelpool/pgx/internal/counts"
 	"github.com/otelpool/pgx/tracer"
 )
 
@@ -129,8 +130,8 @@ func TestADayOfHealthyWorkTogetherReportsNothing(t *testing.T) {
 		}
 		w.every = 7 * time.Second
 		last := w.pass(24 * time.Hour)
-		if last.Counters.Hijacked != 1 {
-			t.Errorf("%d hijacked, want 1", last.Counters.Hijacked)
+		if last.Counters.Counts[counts.Hijacked] != 1 {
+			t.Errorf("%d hijacked, want 1", last.Counters.Counts[counts.Hijacked])
 		}
 		cancel()
 		all.Wait()
@@ -141,10 +142,10 @@ func TestADayOfHealthyWorkTogetherReportsNothing(t *testing.T) {
 
 func (w *watch) checkNoReports() {
 	w.t.Helper()
-	if reports := w.told(tracer.EventLeakSuspected); len(reports) != 0 {
+	if reports := w.eventsOf(tracer.EventLeakSuspected); len(reports) != 0 {
 		w.t.Errorf("%d reports, the first: %+v", len(reports), reports[0])
 	}
-	if recovered := w.told(tracer.EventLeakRecovered); len(recovered) != 0 {
+	if recovered := w.eventsOf(tracer.EventLeakRecovered); len(recovered) != 0 {
 		w.t.Errorf("recovered %+v", recovered)
 	}
 }
@@ -156,8 +157,8 @@ func TestASlowHoldIsShownButNotReported(t *testing.T) {
 			w.pass(threshold / 2)
 			exec(t, conn, "SELECT 1")
 		}
-		if h := w.sweep().Holders[0]; h.Tier != tracer.TierSlowHold || w.hook.Holders()[0].Tier != tracer.TierSlowHold {
-			t.Errorf("tier %q", h.Tier)
+		if h := w.sweep().Holders[0]; h.Evidence != tracer.EvidenceSlowHold || w.hook.Holders()[0].Evidence != tracer.EvidenceSlowHold {
+			t.Errorf("tier %q", h.Evidence)
 		}
 		conn.Release()
 		w.checkRest(0)
@@ -172,8 +173,8 @@ func TestAnExpectedLongHoldIsShownWithItsReasonAndNeverSuspected(t *testing.T) {
 			conn := w.acquire(ctx)
 			cancel()
 			w.pass(time.Hour)
-			if h := w.sweep().Holders[0]; h.Expected != want || h.Tier != tracer.TierNone {
-				t.Errorf("expected %q, tier %q", h.Expected, h.Tier)
+			if h := w.sweep().Holders[0]; h.Expected != want || h.Evidence != tracer.EvidenceNone {
+				t.Errorf("expected %q, tier %q", h.Expected, h.Evidence)
 			}
 			conn.Release()
 		}
@@ -188,16 +189,16 @@ func TestASweepThatIsLateBlamesNobody(t *testing.T) {
 		w.pass(time.Second)
 		time.Sleep(10 * time.Minute) // a debugger stops the process
 		snap := w.hook.Sweep(w.used, 10*time.Minute)
-		if len(snap.Events) != 0 || snap.Active != 0 || snap.Holders[0].Tier != tracer.TierSlowHold {
-			t.Errorf("late sweep: %d active, events %+v, tier %q", snap.Active, snap.Events, snap.Holders[0].Tier)
+		if len(snap.Events) != 0 || snap.Active != 0 || snap.Holders[0].Evidence != tracer.EvidenceSlowHold {
+			t.Errorf("late sweep: %d active, events %+v, tier %q", snap.Active, snap.Events, snap.Holders[0].Evidence)
 		}
-		if tier := w.hook.Holders()[0].Tier; tier != tracer.TierSlowHold {
+		if tier := w.hook.Holders()[0].Evidence; tier != tracer.EvidenceSlowHold {
 			t.Errorf("the table says %q where the sweep blamed nobody", tier)
 		}
 		w.pass(threshold - 2*time.Second)
 		w.checkNoReports()
 		w.pass(5 * time.Second) // now it has been idle for the threshold under our eyes
-		if reports := w.told(tracer.EventLeakSuspected); len(reports) != 1 {
+		if reports := w.eventsOf(tracer.EventLeakSuspected); len(reports) != 1 {
 			t.Errorf("%d reports once it was seen idle for the threshold, want 1", len(reports))
 		}
 		conn.Release()

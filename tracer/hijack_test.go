@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/otelpool/pgx/internal/counts"
 	"github.com/otelpool/pgx/tracer"
 )
 
@@ -34,11 +35,11 @@ func TestAHijackedConnectionIsNoLeakThoughOthersAreBeingAcquired(t *testing.T) {
 			t.Fatalf("%d used: nothing hides the hijack", used)
 		}
 		w.pass(2 * threshold)
-		if told := w.told(tracer.EventLeakSuspected); len(told) != 1 || told[0].Holder.PID != leaked.Conn().PgConn().PID() {
+		if told := w.eventsOf(tracer.EventLeakSuspected); len(told) != 1 || told[0].Holder.PID != leaked.Conn().PgConn().PID() {
 			t.Errorf("told %+v", told)
 		}
-		if c := w.hook.Counters(); c.Hijacked != 1 || len(w.hook.Holders()) != 1 {
-			t.Errorf("%d hijacked, holders %+v", c.Hijacked, w.hook.Holders())
+		if c := w.hook.Counters(); c.Counts[counts.Hijacked] != 1 || len(w.hook.Holders()) != 1 {
+			t.Errorf("%d hijacked, holders %+v", c.Counts[counts.Hijacked], w.hook.Holders())
 		}
 		all.Wait()
 		leaked.Release()
@@ -53,8 +54,8 @@ func TestHijacksWithinATickRaiseThePeakNoHigherThanThePoolIs(t *testing.T) {
 			conn := w.acquire(t.Context()).Hijack()
 			defer func() { _ = conn.Close(context.Background()) }()
 		}
-		if c := w.sweep().Counters; c.MaxHeld != 2 || c.Hijacked != 5 {
-			t.Errorf("at most %d of 2 held, %d hijacked", c.MaxHeld, c.Hijacked)
+		if c := w.sweep().Counters; c.MaxHeld != 2 || c.Counts[counts.Hijacked] != 5 {
+			t.Errorf("at most %d of 2 held, %d hijacked", c.MaxHeld, c.Counts[counts.Hijacked])
 		}
 	})
 }

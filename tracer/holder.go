@@ -2,68 +2,63 @@ package tracer
 
 import (
 	"cmp"
+	"encoding/json"
 	"slices"
 	"time"
 )
 
-// Tier says how strong the evidence is that a held connection has leaked. Evidence grows from left to right.
-type Tier int32
-
-// The tiers. Only the last two are reported, and a running query is never a leak.
-const (
-	TierNone     Tier = iota
-	TierSlowHold      // held past the threshold, still working
-	TierIdleHeld      // and nothing asked of the server for the threshold
-	TierOrphaned      // and the context it was acquired with is done
-)
-
-// String returns "", "slow_hold", "idle_held" or "orphaned".
-func (t Tier) String() string {
-	switch t {
-	case TierSlowHold:
-		return "slow_hold"
-	case TierIdleHeld:
-		return "idle_held"
-	case TierOrphaned:
-		return "orphaned"
-	}
-	return ""
-}
-
-// MarshalText makes a Tier its name in JSON.
-func (t Tier) MarshalText() ([]byte, error) { return []byte(t.String()), nil }
-
-// Holder is one connection that is out of the pool, as it was at the moment of the look.
+// Holder is one connection that is out of the pool, as it was at the moment of the look. JSON has its durations in seconds.
 type Holder struct {
-	PID        uint32        `json:"pid"` // of the server's backend
-	AcquiredAt time.Time     `json:"acquired_at"`
-	Waited     time.Duration `json:"waited_ns"` // how long the acquire took
-	Age        time.Duration `json:"age_ns"`    // since it was acquired
-	Idle       time.Duration `json:"idle_ns"`   // since the server last worked for it; 0 while it does
-	Querying   bool          `json:"querying"`  // somebody is waiting for the server to answer
-	Open       bool          `json:"open"`      // rows, a batch or a copy are not closed yet
-	InTx       bool          `json:"in_transaction"`
-	Queries    int64         `json:"queries"`
-	QueryTime  time.Duration `json:"query_time_ns"`
-	Operation  string        `json:"operation,omitempty"` // keyword of the last statement
-	SQL        string        `json:"sql,omitempty"`       // the first 2 KiB of its text, where that was asked for; never its arguments
-	Tier       Tier          `json:"tier,omitempty"`
-	Expected   string        `json:"expected,omitempty"` // the reason given to ExpectLongHold
-	Blocked    bool          `json:"blocked,omitempty"`  // the same request waits for another connection of this pool
-	Context    string        `json:"context,omitempty"`  // why the context it was acquired with is done: cancelled, or past its deadline
-	TraceID    string        `json:"trace_id,omitempty"`
-	SpanID     string        `json:"span_id,omitempty"`
-	Site       string        `json:"site,omitempty"` // the application's first frame: "file.go:42 pkg.Func"
-	Stack      []Frame       `json:"stack,omitempty"`
+	PID           uint32        `json:"pid"` // of the server's backend
+	AcquiredAt    time.Time     `json:"acquired_at"`
+	Waited        time.Duration `json:"-"`        // how long the acquire took
+	Age           time.Duration `json:"-"`        // since it was acquired
+	Idle          time.Duration `json:"-"`        // since the server last worked for it; 0 while it does
+	Querying      bool          `json:"querying"` // somebody is waiting for the server to answer
+	Open          bool          `json:"open"`     // rows, a batch or a copy are not closed yet
+	InTx          bool          `json:"in_transaction"`
+	Queries       int64         `json:"queries"`
+	QueryTime     time.Duration `json:"-"`
+	Operation     string        `json:"operation,omitempty"` // keyword of the last statement
+	SQL           string        `json:"sql,omitempty"`       // the first 2 KiB of its text, where that was asked for; never its arguments
+	Evidence      LeakEvidence  `json:"evidence,omitempty"`
+	Expected      string        `json:"expected,omitempty"`       // the reason given to ExpectLongHold
+	NestedAcquire bool          `json:"nested_acquire,omitempty"` // the same request waits for another connection of this pool
+	Context       string        `json:"context,omitempty"`        // why the context it was acquired with is done: cancelled, or past its deadline
+	TraceID       string        `json:"trace_id,omitempty"`
+	SpanID        string        `json:"span_id,omitempty"`
+	Site          string        `json:"site,omitempty"` // the application's first frame: "file.go:42 pkg.Func"
+	Stack         []Frame       `json:"stack,omitempty"`
 }
 
-// Waiter is one acquire that is waiting.
+// MarshalJSON adds the durations: waited_seconds, age_seconds, idle_seconds and query_time_seconds.
+func (h Holder) MarshalJSON() ([]byte, error) {
+	type fields Holder
+	return json.Marshal(struct {
+		fields
+		Waited    float64 `json:"waited_seconds"`
+		Age       float64 `json:"age_seconds"`
+		Idle      float64 `json:"idle_seconds"`
+		QueryTime float64 `json:"query_time_seconds"`
+	}{fields(h), h.Waited.Seconds(), h.Age.Seconds(), h.Idle.Seconds(), h.QueryTime.Seconds()})
+}
+
+// Waiter is one acquire that is waiting. JSON has its age in seconds.
 type Waiter struct {
-	Age     time.Duration `json:"age_ns"`
-	Holds   bool          `json:"holds,omitempty"` // the same request already holds a connection of this pool
-	TraceID string        `json:"trace_id,omitempty"`
-	Site    string        `json:"site,omitempty"`
-	Stack   []Frame       `json:"stack,omitempty"`
+	Age           time.Duration `json:"-"`
+	NestedAcquire bool          `json:"nested_acquire,omitempty"` // the same request already holds a connection of this pool
+	TraceID       string        `json:"trace_id,omitempty"`
+	Site          string        `json:"site,omitempty"`
+	Stack         []Frame       `json:"stack,omitempty"`
+}
+
+// MarshalJSON adds the age: age_seconds.
+func (w Waiter) MarshalJSON() ([]byte, error) {
+	type fields Waiter
+	return json.Marshal(struct {
+		fields
+		Age float64 `json:"age_seconds"`
+	}{fields(w), w.Age.Seconds()})
 }
 
 // Holders returns every connection that is out of the pool now, oldest first. It touches no connection and blocks no
@@ -73,8 +68,8 @@ func (t *Tracer) Holders() []Holder {
 	nested := findNested(held, waiting)
 	out := make([]Holder, 0, len(held))
 	for _, h := range held {
-		holder := t.glance(h, now, t.sweep.resumed.Load())
-		holder.Blocked = nested[h.hold]
+		holder := t.summarize(h, now, t.sweep.resumed.Load())
+		holder.NestedAcquire = nested[h.hold]
 		h.detail(&holder)
 		out = append(out, holder)
 	}
@@ -93,7 +88,7 @@ func describeWaiters(waiting []*acquire, nested map[*acquire]bool, now int64) []
 	for _, a := range waiting {
 		w := a.site.where()
 		out = append(out, Waiter{
-			Age: time.Duration(max(0, now-a.start)), Holds: nested[a],
+			Age: time.Duration(max(0, now-a.start)), NestedAcquire: nested[a],
 			Site: w.name, Stack: w.frames,
 		})
 		if a.traceID.IsValid() {
@@ -117,8 +112,8 @@ func (t *Tracer) waiting() []*acquire {
 	return waiting
 }
 
-// glance is what a sweep needs of a hold. Idleness before the instant since does not count towards its tier.
-func (t *Tracer) glance(h heldSlot, now, since int64) Holder {
+// summarize says what a sweep needs of a hold. Idleness before the instant since is no evidence.
+func (t *Tracer) summarize(h heldSlot, now, since int64) Holder {
 	a, act := h.hold, &h.hold.activity
 	idle, querying := h.idle(now)
 	out := Holder{
@@ -134,8 +129,8 @@ func (t *Tracer) glance(h heldSlot, now, since int64) Holder {
 	if p := act.operation.Load(); p != nil {
 		out.Operation = *p
 	}
-	out.Tier = t.tier(a, out.Age, out.Idle, querying, now-since)
-	out.Context = a.over() // after it was weighed: who is called orphaned has a reason
+	out.Evidence = t.evidence(a, out.Age, out.Idle, querying, now-since)
+	out.Context = a.contextErr() // after it was weighed: who is called orphaned has a reason
 	return out
 }
 
@@ -151,26 +146,6 @@ func (h heldSlot) detail(out *Holder) {
 	}
 }
 
-// suspicious reports whether the hold is worth a report, unless its connection was hijacked.
-func (t *Tracer) suspicious(h heldSlot, now, since int64) bool {
-	idle, querying := h.idle(now)
-	return t.tier(h.hold, time.Duration(now-h.since), time.Duration(idle), querying, now-since) >= TierIdleHeld
-}
-
-// tier weighs the evidence against one hold, of whose idleness at most grace counts.
-func (t *Tracer) tier(a *acquire, age, idle time.Duration, querying bool, grace int64) Tier {
-	threshold := t.opts.Load().LeakThreshold
-	switch {
-	case threshold <= 0 || age < threshold || a.expected != nil:
-		return TierNone
-	case querying || min(idle, time.Duration(grace)) < threshold:
-		return TierSlowHold
-	case a.over() != "":
-		return TierOrphaned
-	}
-	return TierIdleHeld
-}
-
 // idle says for how long the server has not worked for this hold. Whether it works is seen on the wire: somebody is
 // blocked reading its answer. Without a watched wire an open query counts as work.
 func (h heldSlot) idle(now int64) (idle int64, querying bool) {
@@ -183,7 +158,7 @@ func (h heldSlot) idle(now int64) (idle int64, querying bool) {
 		if h.slot.wire.reading.Load() {
 			return 0, true
 		}
-		last = max(last, h.slot.wire.lastly.Load())
+		last = max(last, h.slot.wire.lastReadAt.Load())
 	}
 	return max(0, now-last), false
 }

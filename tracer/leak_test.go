@@ -96,13 +96,13 @@ func TestEveryWayToLeakIsReportedOnceWithItsPlace(t *testing.T) {
 				where, back := leak.take(t, t.Context(), w.pool) // the first acquire of all
 				last := w.pass(2 * threshold)
 				back()
-				suspected := w.told(tracer.EventLeakSuspected)
+				suspected := w.eventsOf(tracer.EventLeakSuspected)
 				if len(suspected) != 1 {
 					t.Fatalf("%d reports, want 1: %+v", len(suspected), suspected)
 				}
 				h := suspected[0].Holder
-				if h.Tier != tracer.TierIdleHeld || h.Age < threshold || h.Age > threshold+2*time.Second {
-					t.Errorf("reported as %q at age %s", h.Tier, h.Age)
+				if h.Evidence != tracer.EvidenceIdleHeld || h.Age < threshold || h.Age > threshold+2*time.Second {
+					t.Errorf("reported as %q at age %s", h.Evidence, h.Age)
 				}
 				if len(h.Stack) == 0 || placeOf(h.Stack[0]) != where {
 					t.Errorf("taken at %v, reported at %v", where, h.Stack)
@@ -110,15 +110,15 @@ func TestEveryWayToLeakIsReportedOnceWithItsPlace(t *testing.T) {
 				if h.PID == 0 || !strings.HasPrefix(h.Site, "leak_test.go:") {
 					t.Errorf("holder %+v", h)
 				}
-				if last.Active != 1 || last.Suspects[tracer.TierIdleHeld] != 1 {
+				if last.Active != 1 || last.Suspects[tracer.EvidenceIdleHeld] != 1 {
 					t.Errorf("%d active, %v suspects", last.Active, last.Suspects)
 				}
 				w.pass(2 * time.Second)
-				recovered := w.told(tracer.EventLeakRecovered)
+				recovered := w.eventsOf(tracer.EventLeakRecovered)
 				if len(recovered) != 1 || len(w.events) != 2 {
 					t.Fatalf("events %+v", w.events)
 				}
-				if r := recovered[0].Holder; r.PID != h.PID || r.Tier != h.Tier || len(r.Stack) == 0 {
+				if r := recovered[0].Holder; r.PID != h.PID || r.Evidence != h.Evidence || len(r.Stack) == 0 {
 					t.Errorf("recovered %+v", r)
 				}
 				w.checkRest(0)
@@ -136,16 +136,16 @@ func TestALeakIsOrphanedWhenItsContextIsDone(t *testing.T) {
 				where, back := leak.take(t, ctx, w.pool)
 				w.pass(threshold + 5*time.Second)
 				w.pass(threshold + 5*time.Second)
-				reports := w.told(tracer.EventLeakSuspected)
+				reports := w.eventsOf(tracer.EventLeakSuspected)
 				back()
 				if leak.closes {
-					if len(reports) != 1 || len(w.told(tracer.EventLeakRecovered)) != 1 {
+					if len(reports) != 1 || len(w.eventsOf(tracer.EventLeakRecovered)) != 1 {
 						t.Errorf("%d reports, want one, and its recovery", len(reports))
 					}
 					w.checkRest(0)
 					return
 				}
-				if len(reports) != 2 || reports[0].Holder.Tier != tracer.TierIdleHeld || reports[1].Holder.Tier != tracer.TierOrphaned {
+				if len(reports) != 2 || reports[0].Holder.Evidence != tracer.EvidenceIdleHeld || reports[1].Holder.Evidence != tracer.EvidenceOrphaned {
 					t.Fatalf("reports %+v, want one of each tier", reports)
 				}
 				h := reports[1].Holder
@@ -153,7 +153,7 @@ func TestALeakIsOrphanedWhenItsContextIsDone(t *testing.T) {
 					t.Errorf("context %q, place %v, want %v", h.Context, h.Stack[0], where)
 				}
 				w.checkRest(0)
-				if recovered := w.told(tracer.EventLeakRecovered); len(recovered) != 1 {
+				if recovered := w.eventsOf(tracer.EventLeakRecovered); len(recovered) != 1 {
 					t.Errorf("recovered %+v", recovered)
 				}
 			})
@@ -194,12 +194,12 @@ func TestALeakOnARealServerIsReportedWithItsPlace(t *testing.T) {
 			w.checkRest(0)
 			where, back := leak.take(t, t.Context(), w.pool)
 			time.Sleep(soon)
-			for len(w.told(tracer.EventLeakSuspected)) == 0 && t.Context().Err() == nil {
+			for len(w.eventsOf(tracer.EventLeakSuspected)) == 0 && t.Context().Err() == nil {
 				time.Sleep(soon)
 				w.sweep()
 			}
 			back()
-			h := w.told(tracer.EventLeakSuspected)[0].Holder
+			h := w.eventsOf(tracer.EventLeakSuspected)[0].Holder
 			if placeOf(h.Stack[0]) != where {
 				t.Errorf("taken at %v, reported at %v", where, h.Stack[0])
 			}
@@ -223,13 +223,13 @@ func TestALeakThatWorksAgainAndIsLeftAgainIsReportedOnce(t *testing.T) {
 		conn := w.acquire(t.Context())
 		w.pass(2 * threshold)
 		exec(t, conn, "SELECT 1")
-		if snap := w.sweep(); snap.Active != 0 || snap.Holders[0].Tier != tracer.TierSlowHold {
-			t.Errorf("active %d, tier %q", snap.Active, snap.Holders[0].Tier)
+		if snap := w.sweep(); snap.Active != 0 || snap.Holders[0].Evidence != tracer.EvidenceSlowHold {
+			t.Errorf("active %d, tier %q", snap.Active, snap.Holders[0].Evidence)
 		}
 		w.pass(2 * threshold)
 		conn.Release()
 		w.checkRest(0)
-		if len(w.told(tracer.EventLeakSuspected)) != 1 || len(w.told(tracer.EventLeakRecovered)) != 1 {
+		if len(w.eventsOf(tracer.EventLeakSuspected)) != 1 || len(w.eventsOf(tracer.EventLeakRecovered)) != 1 {
 			t.Errorf("events %+v", w.events)
 		}
 	})

@@ -7,7 +7,6 @@ import (
 	"io"
 	"log/slog"
 	"math"
-	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -17,6 +16,7 @@ import (
 	"github.com/jackc/pgx/v5/multitracer"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/otelpool/pgx/internal/counts"
 	"github.com/otelpool/pgx/internal/errtype"
 	"github.com/otelpool/pgx/internal/wire"
 	"github.com/otelpool/pgx/tracer"
@@ -52,7 +52,7 @@ func TestATracerThatDropsTheContextLeavesNoPhantomBehind(t *testing.T) {
 		}
 		w.checkRest(0)
 		c := hook.Counters()
-		if c.Connecting != 0 || c.Opened != 1 || c.OK != 3 {
+		if c.Connecting != 0 || c.Counts[counts.Opened] != 1 || c.Counts[counts.Acquired] != 3 {
 			t.Errorf("counters %+v", c)
 		}
 		if c.MaxWait != 3*time.Second {
@@ -100,7 +100,7 @@ func TestANilContextPanicsAsItDoesWithoutUs(t *testing.T) {
 			t.Errorf("panics with %q, without us with %q", got, want)
 		}
 		w.checkRest(0)
-		if c := w.hook.Counters(); c.Errors != 1 {
+		if c := w.hook.Counters(); c.Counts[counts.Failed] != 1 {
 			t.Errorf("counters %+v", c)
 		}
 	})
@@ -114,7 +114,7 @@ func TestAPanickingHookOfTheApplicationIsAFailedAcquire(t *testing.T) {
 		w.hook.SetRecorder(&r)
 		ctx := w.hook.TraceAcquireStart(t.Context(), w.pool, pgxpool.TraceAcquireStartData{})
 		w.hook.TraceAcquireEnd(ctx, w.pool, pgxpool.TraceAcquireEndData{})
-		if c := w.hook.Counters(); c.Errors != 1 || c.Waiting != 0 || c.OK != 0 {
+		if c := w.hook.Counters(); c.Counts[counts.Failed] != 1 || c.Waiting != 0 || c.Counts[counts.Acquired] != 0 {
 			t.Errorf("counters %+v", c)
 		}
 		if r.waits(errtype.Other) != 1 || w.hook.Faults().Acquire.Type != errtype.Other {
@@ -136,7 +136,7 @@ func TestReleasingTwiceIsHarmless(t *testing.T) {
 		second.Release()
 		second.Release()
 		w.checkRest(0)
-		if c := w.hook.Counters(); c.OK != 2 || c.Releases != 2 {
+		if c := w.hook.Counters(); c.Counts[counts.Acquired] != 2 || c.Counts[counts.Released] != 2 {
 			t.Errorf("counters %+v", c)
 		}
 	})
@@ -153,8 +153,8 @@ func TestAConnectionClosedUnderItsHolderIsCountedOnce(t *testing.T) {
 		}
 		conn.Release()
 		w.checkRest(0)
-		if f := w.hook.Faults().Lost; f.Count != 0 {
-			t.Errorf("%+v: its holder closed it, nobody lost it", f)
+		if n := w.count(counts.Lost); n != 0 {
+			t.Errorf("%d lost: its holder closed it, nobody lost it", n)
 		}
 	})
 }
@@ -168,7 +168,7 @@ func TestALostConnectionIsToldOnceHoweverManyStatementsFail(t *testing.T) {
 		_ = tx.Rollback(t.Context())
 		w.checkRest(0)
 		f := w.hook.Faults().Lost
-		if lost := w.told(tracer.EventConnectionLost); f.Count != 1 || f.Type != "57P01" || len(lost) != 1 || lost[0].ErrorType != "57P01" || lost[0].PID == 0 {
+		if lost := w.eventsOf(tracer.EventConnectionLost); w.count(counts.Lost) != 1 || f.Type != "57P01" || len(lost) != 1 || lost[0].ErrorType != "57P01" || lost[0].PID == 0 {
 			t.Errorf("fault %+v, events %+v", f, lost)
 		}
 	})
@@ -185,8 +185,8 @@ func TestAConnectionThatItsUserGaveUpIsNotLost(t *testing.T) {
 		}
 		_ = tx.Rollback(t.Context()) // fails with "conn closed", which says nothing about the server
 		w.checkRest(0)
-		if f := w.hook.Faults().Lost; f.Count != 0 {
-			t.Errorf("fault %+v", f)
+		if n := w.count(counts.Lost); n != 0 {
+			t.Errorf("%d lost", n)
 		}
 	})
 }
@@ -214,7 +214,7 @@ func TestContextsCancelledBeforeDuringAndAfterAnAcquire(t *testing.T) {
 		conn.Release()
 		w.checkRest(0)
 		c, f := w.hook.Counters(), w.hook.Faults().Acquire
-		if c.OK != 1 || c.Canceled != 2 || c.Timeouts != 1 || c.Errors != 0 || f.Count != 1 || f.Type != errtype.Timeout {
+		if c.Counts[counts.Acquired] != 1 || c.Counts[counts.Canceled] != 2 || c.Counts[counts.TimedOut] != 1 || c.Counts[counts.Failed] != 0 || f.Type != errtype.Timeout {
 			t.Errorf("counters %+v, fault %+v", c, f)
 		}
 	})
@@ -259,104 +259,4 @@ func TestDepthsOutOfRangeAreBroughtIntoIt(t *testing.T) {
 			w.acquire(t.Context()).Release()
 		})
 	}
-}
-
-// recording is a Recorder that keeps count.
-type recording struct {
-	mu      sync.Mutex // guards the rest
-	kinds   map[string]int
-	uses    int
-	creates int
-	live    int // waits and uses that were not replayed
-	waited  []time.Duration
-	used    []time.Duration
-}
-
-func (r *recording) RecordWait(ctx context.Context, wait time.Duration, errorType string, n int, replayed bool) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.kinds == nil {
-		r.kinds = make(map[string]int)
-	}
-	r.kinds[errorType] += n
-	r.countLive(n, replayed)
-	r.waited = append(r.waited, slices.Repeat([]time.Duration{wait}, n)...)
-}
-
-func (r *recording) RecordUse(_ context.Context, use time.Duration, n int, replayed bool) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.uses += n
-	r.countLive(n, replayed)
-	r.used = append(r.used, slices.Repeat([]time.Duration{use}, n)...)
-}
-
-func (r *recording) countLive(n int, replayed bool) {
-	if !replayed {
-		r.live += n
-	}
-}
-
-func (r *recording) RecordCreate(context.Context, time.Duration) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.creates++
-}
-
-func (r *recording) waits(kind string) int {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.kinds[kind]
-}
-
-func (r *recording) allWaits() (n int) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for _, k := range r.kinds {
-		n += k
-	}
-	return n
-}
-
-func TestFailuresBeforeThereIsARecorderAreKeptForItAsFailures(t *testing.T) {
-	onWire(t, "pool_max_conns=1", suspicious, nil, func(t *testing.T, w *watch) {
-		w.srv.RefuseWith("28P01", "no")
-		for range 3 {
-			_, _ = w.pool.Acquire(t.Context())
-		}
-		w.srv.Accept()
-		w.acquire(t.Context()).Release()
-		w.hook.Flush()
-		w.sweep()
-		var r recording
-		w.hook.SetRecorder(&r)
-		w.hook.Flush()
-		w.hook.Flush()
-		if r.waits("28P01") != 3 || r.waits("") != 1 || r.uses != 1 || r.creates != 1 {
-			t.Errorf("recorded %v, %d uses, %d creates", r.kinds, r.uses, r.creates)
-		}
-		w.hook.SetRecorder(nil)
-		w.acquire(t.Context()).Release()
-	})
-}
-
-func TestWhatIsReplayedIsNotTakenForLive(t *testing.T) {
-	onWire(t, "pool_max_conns=1", suspicious, nil, func(t *testing.T, w *watch) {
-		var r recording
-		w.hook.SetRecorder(&r)
-		for range 20 {
-			conn := w.acquire(t.Context())
-			time.Sleep(time.Millisecond)
-			conn.Release()
-		}
-		w.hook.Flush()
-		if r.allWaits() != 20 || r.uses != 20 || r.live != 0 {
-			t.Errorf("%d waits, %d uses, %d of them live", r.allWaits(), r.uses, r.live)
-		}
-		w.hook.SetDirect(true)
-		w.acquire(t.Context()).Release()
-		if r.live != 2 {
-			t.Errorf("%d live, want an acquire and a release", r.live)
-		}
-	})
 }

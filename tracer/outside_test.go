@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/otelpool/pgx/internal/counts"
 	"github.com/otelpool/pgx/internal/wire"
 	"github.com/otelpool/pgx/tracer"
 )
@@ -34,7 +35,7 @@ func TestAListenerMadeFromAHeldConnectionsConfigurationDoesNotHideItsLeak(t *tes
 					_, _ = listener.WaitForNotification(ctx)
 				}()
 				w.pass(threshold + threshold)
-				if n := len(w.told(tracer.EventLeakSuspected)); n != 1 {
+				if n := len(w.eventsOf(tracer.EventLeakSuspected)); n != 1 {
 					t.Errorf("%d leaks, holders %+v", n, w.hook.Holders())
 				}
 				cancel()
@@ -55,18 +56,15 @@ func misuse(ctx context.Context, conn *pgx.Conn) {
 }
 
 // checkOwn checks that the pool's books show so many connections and no fault.
-func (w *watch) checkOwn(opened, closed int64) {
+func (w *watch) checkOwn(wantOpened, wantClosed int64) {
 	w.t.Helper()
 	snap := w.sweep()
-	var all int64
-	for _, n := range snap.Counters.Closed {
-		all += n
+	all := closed(&snap.Counters)
+	if c := snap.Counters; c.Counts[counts.Opened] != wantOpened || all != wantClosed || c.Connecting != 0 {
+		w.t.Errorf("%d opened, %d closed, %d connecting, want %d, %d and 0", c.Counts[counts.Opened], all, c.Connecting, wantOpened, wantClosed)
 	}
-	if c := snap.Counters; c.Opened != opened || all != closed || c.Connecting != 0 {
-		w.t.Errorf("%d opened, %d closed, %d connecting, want %d, %d and 0", c.Opened, all, c.Connecting, opened, closed)
-	}
-	if f := snap.Faults; f.Connect.Count+f.Lost.Count+f.ReadOnly.Count != 0 {
-		w.t.Errorf("faults %+v", f)
+	if c := &snap.Counters.Counts; c[counts.ConnectFailures]+c[counts.Lost]+c[counts.ReadOnly] != 0 {
+		w.t.Errorf("faults %+v", snap.Faults)
 	}
 }
 
@@ -193,7 +191,7 @@ func TestABeforeConnectAroundTheHooksMayAddATracer(t *testing.T) {
 		if !slices.Equal(later.seen, want) || len(want) == 0 {
 			t.Errorf("the later one saw\n%v\nof\n%v", later.seen, want)
 		}
-		if c := hook.Counters(); c.Opened != 1 || c.OK != 1 {
+		if c := hook.Counters(); c.Counts[counts.Opened] != 1 || c.Counts[counts.Acquired] != 1 {
 			t.Errorf("counters %+v", c)
 		}
 	})

@@ -4,30 +4,32 @@ import (
 	"context"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/otelpool/pgx/internal/counts"
 )
 
 // A pool's configuration makes other connections, too: a program listens on one of its own, looks at a replica, builds a second
 // pool. They carry the hook and are none of this pool's business. Its own connects are told by two things: only pools call
 // BeforeConnect, which marks them, and a pool knows how many connections it is making.
 
-// mark is a tracer that is there for one connect of the pool, composed with the others.
-type mark struct {
+// poolConnectMarker is a tracer that is there for one connect of the pool, composed with the others.
+type poolConnectMarker struct {
 	owner            *Tracer
 	others, composed pgx.QueryTracer
 	config           *pgx.ConnConfig // the connect's
 }
 
 // TraceQueryStart is there because pgx takes nothing else for a tracer.
-func (m *mark) TraceQueryStart(ctx context.Context, _ *pgx.Conn, _ pgx.TraceQueryStartData) context.Context {
+func (m *poolConnectMarker) TraceQueryStart(ctx context.Context, _ *pgx.Conn, _ pgx.TraceQueryStartData) context.Context {
 	return ctx
 }
 
 // TraceQueryEnd does nothing either.
-func (m *mark) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData) {}
+func (m *poolConnectMarker) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData) {}
 
 // TraceConnectStart tells the owner, who comes later, that the connect is the pool's. Then its work is done: pgx has yet to look
 // who traces queries, and is left with the others.
-func (m *mark) TraceConnectStart(ctx context.Context, data pgx.TraceConnectStartData) context.Context {
+func (m *poolConnectMarker) TraceConnectStart(ctx context.Context, data pgx.TraceConnectStartData) context.Context {
 	m.config = data.ConnConfig
 	m.owner.marks.Store(m.config, nil)
 	if m.config != nil && m.config.Tracer == m.composed {
@@ -37,7 +39,7 @@ func (m *mark) TraceConnectStart(ctx context.Context, data pgx.TraceConnectStart
 }
 
 // TraceConnectEnd forgets the connect.
-func (m *mark) TraceConnectEnd(context.Context, pgx.TraceConnectEndData) {
+func (m *poolConnectMarker) TraceConnectEnd(context.Context, pgx.TraceConnectEndData) {
 	m.owner.marks.Delete(m.config)
 }
 
@@ -47,7 +49,7 @@ func (t *Tracer) owns(config *pgx.ConnConfig) bool {
 	if _, marked := t.marks.Load(config); marked {
 		return true
 	}
-	return !t.marking.Load() && t.mayConnect()
+	return !t.hooked.Load() && t.mayConnect()
 }
 
 // mayConnect reports whether the pool is making a connection at the moment, or is not known yet.
@@ -56,14 +58,14 @@ func (t *Tracer) mayConnect() bool {
 	return pool == nil || pool.Stat().ConstructingConns() > 0
 }
 
-// disown forgets a connection that turns out to be another pool's, whose owner calls. It was taken for this pool's because that
+// forgetForeignConn forgets a connection that turns out to be another pool's, whose owner calls. It was taken for this pool's because that
 // was making one at the same time.
-func (t *Tracer) disown(conn *pgx.Conn) {
+func (t *Tracer) forgetForeignConn(conn *pgx.Conn) {
 	if slotIn(conn, t) == nil {
 		return
 	}
 	delete(conn.PgConn().CustomData(), t.slotKey)
-	t.counters.closed[reasonIndex(ReasonDiscarded)].Add(1)
+	t.counters.add(counts.ClosedDiscarded, 1)
 }
 
 // WrapBeforeConnect returns a BeforeConnect hook that calls next, which may be nil, and marks the connect as the pool's. The
@@ -77,14 +79,14 @@ func (t *Tracer) WrapBeforeConnect(next func(context.Context, *pgx.ConnConfig) e
 			}
 			return next(ctx, config)
 		}
-		t.marking.Store(true)
+		t.hooked.Store(true)
 		if next != nil {
 			if err := t.beforeConnect(ctx, config, next); err != nil {
 				return err
 			}
 		}
 		if config != nil && config.Tracer != nil {
-			m := &mark{owner: t, others: config.Tracer}
+			m := &poolConnectMarker{owner: t, others: config.Tracer}
 			m.composed = Compose(config.Tracer, m)
 			config.Tracer = m.composed
 		}
@@ -102,6 +104,6 @@ func (t *Tracer) beforeConnect(ctx context.Context, config *pgx.ConnConfig, next
 		t.connectFailed(now, err)
 		return err
 	}
-	t.counters.createTime.Add(now - start)
+	t.counters.add(counts.CreateTime, now-start)
 	return nil
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/otelpool/pgx/internal/counts"
 	"github.com/otelpool/pgx/tracer"
 )
 
@@ -210,7 +211,7 @@ func TestCountsReconcileAfterThousandsOfRandomOperations(t *testing.T) {
 				return
 			case <-time.After(time.Millisecond):
 				snap := w.hook.Sweep(w.used, 0)
-				if c := snap.Counters; c.Waiting < 0 || c.Releases+c.Hijacked > c.OK+1 {
+				if c := snap.Counters; c.Waiting < 0 || c.Counts[counts.Released]+c.Counts[counts.Hijacked] > c.Counts[counts.Acquired]+1 {
 					t.Errorf("meanwhile: %+v", c)
 				}
 			}
@@ -239,20 +240,20 @@ func TestCountsReconcileAfterThousandsOfRandomOperations(t *testing.T) {
 	}
 	w.checkRest(len(kept))
 	got := w.hook.Counters()
-	if got.Hijacked != m.hijacked.Load() || got.Unpaired != m.unpaired.Load() {
-		t.Errorf("%d hijacked, %d unpaired; there were %d and %d", got.Hijacked, got.Unpaired, m.hijacked.Load(), m.unpaired.Load())
+	if got.Counts[counts.Hijacked] != m.hijacked.Load() || got.Counts[counts.Unpaired] != m.unpaired.Load() {
+		t.Errorf("%d hijacked, %d unpaired; there were %d and %d", got.Counts[counts.Hijacked], got.Counts[counts.Unpaired], m.hijacked.Load(), m.unpaired.Load())
 	}
 	w.hook.Flush()
-	if n := r.allWaits(); int64(n) != got.Started {
-		t.Errorf("%d waits recorded of %d attempts", n, got.Started)
+	if n := r.allWaits(); int64(n) != got.Counts[counts.Started] {
+		t.Errorf("%d waits recorded of %d attempts", n, got.Counts[counts.Started])
 	}
-	for kind, want := range map[string]int64{"": got.OK, "timeout": got.Timeouts, "canceled": got.Canceled} {
+	for kind, want := range map[string]int64{"": got.Counts[counts.Acquired], "timeout": got.Counts[counts.TimedOut], "canceled": got.Counts[counts.Canceled]} {
 		if n := int64(r.waits(kind)); n != want {
 			t.Errorf("%d waits recorded as %q, want %d", n, kind, want)
 		}
 	}
-	if int64(r.uses) != got.Releases {
-		t.Errorf("%d uses recorded of %d releases", r.uses, got.Releases)
+	if int64(r.uses) != got.Counts[counts.Released] {
+		t.Errorf("%d uses recorded of %d releases", r.uses, got.Counts[counts.Released])
 	}
 	t.Log(summary(got))
 	for _, conn := range kept {
@@ -263,8 +264,8 @@ func TestCountsReconcileAfterThousandsOfRandomOperations(t *testing.T) {
 }
 
 func summary(c tracer.Counters) string {
-	return fmt.Sprintf("%d started: %d ok, %d timeouts, %d canceled, %d errors; %d releases %v, %d unpaired, %d hijacked; %d opened, closed %v",
-		c.Started, c.OK, c.Timeouts, c.Canceled, c.Errors, c.Releases, c.Doomed, c.Unpaired, c.Hijacked, c.Opened, c.Closed)
+	return fmt.Sprintf("%d started: %d ok, %d timeouts, %d canceled, %d errors; %d releases, %d unpaired, %d hijacked; %d opened, destroyed and closed %v",
+		c.Counts[counts.Started], c.Counts[counts.Acquired], c.Counts[counts.TimedOut], c.Counts[counts.Canceled], c.Counts[counts.Failed], c.Counts[counts.Released], c.Counts[counts.Unpaired], c.Counts[counts.Hijacked], c.Counts[counts.Opened], c.Counts[counts.DestroyedBroken:])
 }
 
 // checkClosed checks that every connection that was opened was closed or hijacked, once the pool is.
@@ -272,11 +273,8 @@ func checkClosed(t *testing.T, w *watch) {
 	t.Helper()
 	w.pool.Close()
 	c := w.hook.Counters()
-	var closed int64
-	for _, n := range c.Closed {
-		closed += n
-	}
-	if c.Opened != closed+c.Hijacked || c.Connecting != 0 {
-		t.Errorf("%d opened, %d closed, %d hijacked, %d connecting", c.Opened, closed, c.Hijacked, c.Connecting)
+	closed := closed(&c)
+	if c.Counts[counts.Opened] != closed+c.Counts[counts.Hijacked] || c.Connecting != 0 {
+		t.Errorf("%d opened, %d closed, %d hijacked, %d connecting", c.Counts[counts.Opened], closed, c.Counts[counts.Hijacked], c.Connecting)
 	}
 }

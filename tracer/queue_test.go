@@ -96,10 +96,10 @@ func TestANestedAcquireIsRecognised(t *testing.T) {
 				})
 				synctest.Wait()
 				snap := w.sweep()
-				if len(snap.Holders) != 1 || !snap.Holders[0].Blocked || len(snap.Waiters) != 1 || !snap.Waiters[0].Holds {
+				if len(snap.Holders) != 1 || !snap.Holders[0].NestedAcquire || len(snap.Waiters) != 1 || !snap.Waiters[0].NestedAcquire {
 					t.Errorf("holders %+v, waiters %+v", snap.Holders, snap.Waiters)
 				}
-				if !w.hook.Holders()[0].Blocked || !w.hook.Waiters()[0].Holds {
+				if !w.hook.Holders()[0].NestedAcquire || !w.hook.Waiters()[0].NestedAcquire {
 					t.Error("the tables do not say what the sweep says")
 				}
 				cancel()
@@ -151,11 +151,11 @@ func TestALaterGoroutineIsNotTakenForTheOneThatLeaked(t *testing.T) {
 func (w *watch) checkNotNested() {
 	w.t.Helper()
 	snap := w.sweep()
-	if len(snap.Holders) != 1 || len(snap.Waiters) == 0 || snap.Holders[0].Blocked {
+	if len(snap.Holders) != 1 || len(snap.Waiters) == 0 || snap.Holders[0].NestedAcquire {
 		w.t.Errorf("holders %+v, %d waiters", snap.Holders, len(snap.Waiters))
 	}
 	for _, waiter := range snap.Waiters {
-		if waiter.Holds {
+		if waiter.NestedAcquire {
 			w.t.Errorf("waiter %+v", waiter)
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/otelpool/pgx/internal/counts"
 	"github.com/otelpool/pgx/tracer"
 )
 
@@ -50,7 +51,7 @@ func TestARefusedWriteIsCountedOnceHoweverItIsSent(t *testing.T) {
 				if write(t, conn) == nil {
 					t.Error("it was not refused")
 				}
-				if f := w.hook.Faults().ReadOnly; f.Count != 1 || f.Type != "25006" {
+				if f := w.hook.Faults().ReadOnly; w.count(counts.ReadOnly) != 1 || f.Type != "25006" {
 					t.Errorf("fault %+v", f)
 				}
 			})

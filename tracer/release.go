@@ -1,12 +1,10 @@
 package tracer
 
 import (
-	"context"
-	"time"
-
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
-	"go.opentelemetry.io/otel/trace"
+
+	"github.com/otelpool/pgx/internal/counts"
 )
 
 // TraceRelease ends a hold. It runs before the connection is back in the pool, so the next acquire of the same
@@ -17,36 +15,32 @@ func (t *Tracer) TraceRelease(pool *pgxpool.Pool, data pgxpool.TraceReleaseData)
 	}
 	s := slotIn(data.Conn, t)
 	if s == nil {
-		t.counters.unpaired.Add(1)
+		t.counters.add(counts.Unpaired, 1)
 		return
 	}
 	a, now := s.hold.Swap(nil), t.now()
-	doomed := s.foretell(data.Conn, now)
+	s.released, s.destroyed = now, destroyReason(data.Conn)
 	if a == nil {
-		t.counters.unpaired.Add(1)
+		t.counters.add(counts.Unpaired, 1)
 		return
 	}
 	use := now - a.held
-	if doomed != nil {
-		t.counters.doomed[reasonIndex(*doomed)].Add(1)
+	if s.destroyed != 0 {
+		t.counters.add(counts.DestroyedBroken+s.destroyed-counts.ClosedBroken, 1)
 	}
 	query := min(a.activity.total(now), use)
 	if query != 0 {
-		t.counters.queryTime.Add(query)
+		t.counters.add(counts.QueryTime, query)
 	}
 	if a.site != nil {
 		a.site.released(use, query)
 	}
 	if t.endSuspicion(s, a, now) || a.expected != nil {
-		t.counters.asideTime.Add(use)
+		t.counters.add(counts.ExcludedUseTime, use)
 	}
-	t.counters.releases.Add(1)
-	if r := t.directly(a, use); r != nil {
-		t.uses.addTold(use)
-		r.RecordUse(trace.ContextWithSpanContext(context.Background(), a.span()), time.Duration(use), 1, false)
-		return
-	}
-	t.uses.add(use)
+	t.counters.add(counts.Released, 1)
+	t.used(a, use)
+	t.connectionEvent(ConnectionReleased, a, now, use, "")
 }
 
 // Reason says why a connection was closed, or is about to be.
@@ -62,34 +56,22 @@ const (
 	ReasonDiscarded     Reason = "discarded"      // Reset, a closing pool, or a hook that refused it
 )
 
-// Reasons lists every reason, in the order of [Counters.Closed].
-var Reasons = [...]Reason{ReasonBroken, ReasonBusy, ReasonInTransaction, ReasonLifetime, ReasonIdle, ReasonDiscarded}
-
-// reasonIndex finds r in Reasons.
-func reasonIndex(r Reason) int {
-	for i, reason := range Reasons {
-		if reason == r {
-			return i
-		}
-	}
-	return len(Reasons) - 1
+// Reasons lists every reason. That of index i is counted by [counts.ClosedBroken] + i; the first three, by which a release
+// destroys its connection, also by [counts.DestroyedBroken] + i.
+var Reasons = [counts.Len - counts.ClosedBroken]Reason{
+	ReasonBroken, ReasonBusy, ReasonInTransaction, ReasonLifetime, ReasonIdle, ReasonDiscarded,
 }
 
-// foretell returns the reason for which pgxpool is going to destroy a connection that is being released, nil if it will
+// destroyReason says why pgxpool is going to destroy a connection that is being released, as a count of closes; 0 if it will
 // be kept. It repeats the pool's own test, on the goroutine that owns the connection.
-func (s *slot) foretell(conn *pgx.Conn, now int64) *Reason {
-	s.released.Store(now)
-	var reason *Reason
+func destroyReason(conn *pgx.Conn) counts.Name {
 	switch {
 	case conn.IsClosed():
-		reason = &Reasons[0]
+		return counts.ClosedBroken
 	case conn.PgConn().IsBusy():
-		reason = &Reasons[1]
+		return counts.ClosedBusy
 	case conn.PgConn().TxStatus() != 'I':
-		reason = &Reasons[2]
-	default:
-		return nil
+		return counts.ClosedInTransaction
 	}
-	s.reason.Store(reason)
-	return reason
+	return 0
 }

@@ -6,6 +6,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/otelpool/pgx/internal/counts"
 	"github.com/otelpool/pgx/tracer"
 )
 
@@ -50,9 +51,9 @@ func (c *reused) Deadline() (time.Time, bool) {
 // curious is a recorder that looks at the contexts it gets, as exemplars do.
 type curious struct{}
 
-func (curious) RecordWait(ctx context.Context, _ time.Duration, _ string, _ int, _ bool) { look(ctx) }
-func (curious) RecordUse(ctx context.Context, _ time.Duration, _ int, _ bool)            { look(ctx) }
-func (curious) RecordCreate(ctx context.Context, _ time.Duration)                        { look(ctx) }
+func (curious) RecordWait(ctx context.Context, _ time.Duration, _ string, _ int) { look(ctx) }
+func (curious) RecordUse(ctx context.Context, _ time.Duration, _ int)            { look(ctx) }
+func (curious) RecordCreate(ctx context.Context, _ time.Duration)                { look(ctx) }
 
 func look(ctx context.Context) { _, _ = ctx.Value("span"), ctx.Err() }
 
@@ -80,13 +81,13 @@ func TestAContextThatIsUsedAgainIsAskedNothingAfterItsAcquire(t *testing.T) {
 			ctx.values[i] = i
 		}
 		<-swept
-		if held := w.hook.Holders(); len(held) != 1 || held[0].Tier != tracer.TierOrphaned || held[0].Context != "context canceled" {
+		if held := w.hook.Holders(); len(held) != 1 || held[0].Evidence != tracer.EvidenceOrphaned || held[0].Context != "context canceled" {
 			t.Errorf("holders: %+v", held)
 		}
 		conn.Release()
 		w.hook.Flush()
 		w.sweep()
-		if n := w.hook.Counters().Releases; n != 1 || len(w.told(tracer.EventLeakRecovered)) != 1 {
+		if n := w.hook.Counters().Counts[counts.Released]; n != 1 || len(w.eventsOf(tracer.EventLeakRecovered)) != 1 {
 			t.Errorf("%d releases, events %+v", n, w.events)
 		}
 	}
@@ -136,8 +137,8 @@ func TestTheEndOfARequestIsToldFromItsDeadlineHoweverLateSomebodyAsks(t *testing
 			time.AfterFunc(test.ends, cancel)
 			conn := w.acquire(ctx)
 			w.pass(2 * time.Hour)
-			if h := w.hook.Holders()[0]; h.Context != test.want.Error() || h.Tier != tracer.TierOrphaned {
-				t.Errorf("ends after %s: %q, %s", test.ends, h.Context, h.Tier)
+			if h := w.hook.Holders()[0]; h.Context != test.want.Error() || h.Evidence != tracer.EvidenceOrphaned {
+				t.Errorf("ends after %s: %q, %s", test.ends, h.Context, h.Evidence)
 			}
 			conn.Release()
 		})

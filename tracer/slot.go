@@ -8,6 +8,8 @@ import (
 	"weak"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/otelpool/pgx/internal/counts"
 )
 
 // slotKeys is where connections keep their slots, in pgconn's map for such things. The name follows its advice, the
@@ -26,11 +28,13 @@ type slot struct {
 	connected int64
 	wire      *wire // nil when the connection was not made through TraceConnectStart
 
-	hold     atomic.Pointer[acquire] // nil while nobody has acquired the connection
-	listed   atomic.Bool             // in the slotTable
-	released atomic.Int64            // when it last went back to the pool
-	reason   atomic.Pointer[Reason]  // foretold at release
-	gone     atomic.Bool             // the hook has seen that it is closed, or was hijacked
+	hold   atomic.Pointer[acquire] // nil while nobody has acquired the connection
+	listed atomic.Bool             // in the slotTable
+	gone   atomic.Bool             // the hook has seen that it is closed, or was hijacked
+
+	// For whoever owns the connection.
+	released  int64       // when it last went back to the pool
+	destroyed counts.Name // why the pool destroys it after its release, as a count of closes; 0 if it does not
 }
 
 // slotIn returns the slot that t keeps in conn, nil if there is none. The caller must own conn.
@@ -48,7 +52,7 @@ func (t *Tracer) slotOf(conn *pgx.Conn) *slot {
 	if s := slotIn(conn, t); s != nil {
 		return s
 	}
-	t.counters.opened.Add(1)
+	t.counters.add(counts.Opened, 1)
 	return t.newSlot(conn, nil)
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/otelpool/pgx/internal/counts"
 	"github.com/otelpool/pgx/internal/poolstate"
 )
 
@@ -23,11 +24,11 @@ type Snapshot struct {
 	MinWait, PeakWait time.Duration
 	Ended             int64
 
-	Suspects  map[Tier]int64 // leaks suspected so far, by the tier in which they were reported
-	Recovered int64          // suspected leaks that came back after all
-	Active    int            // suspected leaks now
-	Events    []Event        // since the previous sweep, at most 256; suspicions beyond that wait for the next
-	Dropped   int64          // other events beyond that, so far
+	Suspects  map[LeakEvidence]int64 // leaks suspected so far, by the tier in which they were reported
+	Recovered int64                  // suspected leaks that came back after all
+	Active    int                    // suspected leaks now
+	Events    []Event                // since the previous sweep, at most 256; suspicions beyond that wait for the next
+	Dropped   int64                  // other events beyond that, so far
 }
 
 // sweepState is what one sweep leaves for the next.
@@ -35,7 +36,7 @@ type sweepState struct {
 	last      int64        // instant of the previous sweep
 	resumed   atomic.Int64 // when sweeping resumed after it had been late: idleness before that is nobody's fault
 	ended     int64
-	suspects  [TierOrphaned + 1]int64
+	suspects  [EvidenceOrphaned + 1]int64
 	recovered atomic.Int64
 }
 
@@ -46,7 +47,7 @@ type suspicion struct {
 }
 
 // settled is above every Tier: the hold is over and nothing more is to be reported of it.
-const settled = int32(TierOrphaned) + 1
+const settled = int32(EvidenceOrphaned) + 1
 
 // Sweep looks at everything once: it finds hijacked connections and new leaks, and returns what there is to know. Call it
 // once a tick. used asks the pool how many connections are acquired; late is how far the tick overran its interval. A
@@ -55,7 +56,6 @@ func (t *Tracer) Sweep(used func() int, late time.Duration) Snapshot {
 	t.sweepMu.Lock()
 	defer t.sweepMu.Unlock()
 
-	t.Flush()
 	if late > 0 {
 		t.sweep.resumed.Store(t.now())
 	}
@@ -65,9 +65,9 @@ func (t *Tracer) Sweep(used func() int, late time.Duration) Snapshot {
 	snap := Snapshot{At: t.wall(now), Waiters: describeWaiters(waiting, nested, now)}
 	snap.Holders = make([]Holder, 0, len(held))
 	for _, h := range held {
-		holder := t.glance(h, now, t.sweep.resumed.Load())
-		holder.Blocked = nested[h.hold]
-		if holder.Tier >= TierIdleHeld {
+		holder := t.summarize(h, now, t.sweep.resumed.Load())
+		holder.NestedAcquire = nested[h.hold]
+		if holder.Evidence >= EvidenceIdleHeld {
 			snap.Active++
 			t.suspect(h, holder, now)
 		}
@@ -82,22 +82,16 @@ func (t *Tracer) Sweep(used func() int, late time.Duration) Snapshot {
 const pruneAbove = 1024
 
 func (t *Tracer) finish(snap *Snapshot, now int64) {
-	c := &t.counters
-	ended, _ := t.waits.total()
-	t.flushMu.Lock()
-	seen := t.window
-	seen.least, seen.most = min(seen.least, t.waits.least.Swap(none)), max(seen.most, t.waits.most.Swap(0))
-	t.window = window{least: none}
-	t.flushMu.Unlock()
-	raise(&c.maxWait, seen.most)
+	snap.Counters, snap.Faults = t.Counters(), t.Faults()
+	seen := t.waits.extremes.sinceSweep()
 	snap.PeakWait = time.Duration(seen.most)
-	if seen.least != none { // else what ended has not told its wait yet: it belongs to the next sweep
+	if seen.least != none { // else what ended has not counted its wait yet: it belongs to the next sweep
 		snap.MinWait = time.Duration(seen.least)
+		ended := ended(&snap.Counters.Counts)
 		snap.Ended, t.sweep.ended = ended-t.sweep.ended, ended
 	}
-	snap.Counters, snap.Faults = t.Counters(), t.Faults()
-	snap.Suspects = map[Tier]int64{
-		TierIdleHeld: t.sweep.suspects[TierIdleHeld], TierOrphaned: t.sweep.suspects[TierOrphaned],
+	snap.Suspects = map[LeakEvidence]int64{
+		EvidenceIdleHeld: t.sweep.suspects[EvidenceIdleHeld], EvidenceOrphaned: t.sweep.suspects[EvidenceOrphaned],
 	}
 	snap.Recovered = t.sweep.recovered.Load()
 	snap.Events, snap.Dropped = t.events.drain(t), t.events.dropped.Load()
@@ -108,20 +102,20 @@ func (t *Tracer) finish(snap *Snapshot, now int64) {
 func (t *Tracer) suspect(h heldSlot, holder Holder, now int64) {
 	reported := &h.hold.suspect.reported
 	before := reported.Load()
-	if before >= int32(holder.Tier) {
+	if before >= int32(holder.Evidence) {
 		return
 	}
 	h.detail(&holder)
 	t.events.pushIf(event{kind: EventLeakSuspected, at: now, holder: holder}, func() bool {
-		if !reported.CompareAndSwap(before, int32(holder.Tier)) {
+		if !reported.CompareAndSwap(before, int32(holder.Evidence)) {
 			return false
 		}
 		// The releaser takes the hold away and then looks at what was reported; we have it the other way round. Who was
 		// overtaken takes the report back, unless its recovery is being told already.
-		if h.slot.hold.Load() != h.hold && reported.CompareAndSwap(int32(holder.Tier), before) {
+		if h.slot.hold.Load() != h.hold && reported.CompareAndSwap(int32(holder.Evidence), before) {
 			return false
 		}
-		t.sweep.suspects[holder.Tier]++
+		t.sweep.suspects[holder.Evidence]++
 		return true
 	})
 }
@@ -130,27 +124,27 @@ func (t *Tracer) suspect(h heldSlot, holder Holder, now int64) {
 // a sweep that has marked the hold has the queue's lock. It says whether the hold was suspected.
 func (t *Tracer) endSuspicion(s *slot, a *acquire, now int64) bool {
 	if a.suspect.hijacked.CompareAndSwap(true, false) {
-		t.counters.hijacked.Add(-1)
+		t.counters.add(counts.Hijacked, -1)
 	}
-	if a.suspect.reported.Load() == int32(TierNone) {
+	if a.suspect.reported.Load() == int32(EvidenceNone) {
 		return false
 	}
-	tier := Tier(a.suspect.reported.Swap(settled))
-	if tier == TierNone {
+	tier := LeakEvidence(a.suspect.reported.Swap(settled))
+	if tier == EvidenceNone {
 		return false // taken back meanwhile
 	}
 	t.sweep.recovered.Add(1)
-	t.tellRecovery(heldSlot{s, a, a.held}, tier, now)
+	t.emitRecovery(heldSlot{s, a, a.held}, tier, now)
 	return true
 }
 
-// tellRecovery describes a hold that was suspected in tier. It runs in the application's release, which a panic would keep from
+// emitRecovery describes a hold that was suspected in tier. It runs in the application's release, which a panic would keep from
 // giving the connection back.
-func (t *Tracer) tellRecovery(h heldSlot, tier Tier, now int64) {
+func (t *Tracer) emitRecovery(h heldSlot, tier LeakEvidence, now int64) {
 	defer func() { _ = recover() }()
-	holder := t.glance(h, now, 0)
+	holder := t.summarize(h, now, 0)
 	h.detail(&holder)
-	holder.Tier = tier
+	holder.Evidence = tier
 	t.events.push(event{kind: EventLeakRecovered, at: now, holder: holder})
 }
 
@@ -186,7 +180,7 @@ func (t *Tracer) dismiss(held []heldSlot, members map[*pgx.Conn]struct{}) {
 	for _, h := range held {
 		if _, member := members[h.slot.conn.Value()]; !member && h.slot.hold.CompareAndSwap(h.hold, nil) {
 			h.slot.gone.Store(true) // what becomes of it is no business of the pool's
-			t.counters.hijacked.Add(1)
+			t.counters.add(counts.Hijacked, 1)
 		}
 	}
 }
@@ -202,10 +196,10 @@ func (t *Tracer) guessHijacked(held []heldSlot, surplus int) {
 		}
 		surplus--
 		h.hold.suspect.hijacked.Store(true)
-		t.counters.hijacked.Add(1)
+		t.counters.add(counts.Hijacked, 1)
 		t.slots.forget(h)
 		if h.slot.hold.Load() != h.hold && h.hold.suspect.hijacked.CompareAndSwap(true, false) {
-			t.counters.hijacked.Add(-1)
+			t.counters.add(counts.Hijacked, -1)
 		}
 	}
 }

@@ -7,6 +7,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/otelpool/pgx/internal/counts"
 )
 
 // pretend puts n holds on the table, as acquires would.
@@ -15,12 +17,12 @@ func pretend(tr *Tracer, ctx context.Context, n int) []*slot {
 	for i := range slots {
 		s := &slot{pid: uint32(i + 1)}
 		a := &acquire{Context: ctx, owner: tr, start: tr.now(), place: notWaiting}
-		a.remember()
+		a.captureContext()
 		a.site, a.goroutine = tr.sites.caller(tr.opts.Load().StackDepth)
 		a.held = tr.now()
 		s.hold.Store(a)
 		tr.slots.list(s)
-		tr.counters.started.Add(1)
+		tr.counters.add(counts.Started, 1)
 		tr.counters.acquired()
 		slots[i] = s
 	}
@@ -36,8 +38,8 @@ func TestWithoutThePoolsListAHijackIsGuessedAndTheGuessCorrected(t *testing.T) {
 	sweep := func() Snapshot { return tr.Sweep(func() int { return used }, 0) }
 	sweep()
 	used = 4 // one was hijacked
-	if snap := sweep(); snap.Counters.Hijacked != 1 || len(snap.Holders) != 4 {
-		t.Fatalf("%d hijacked, %d holders", snap.Counters.Hijacked, len(snap.Holders))
+	if snap := sweep(); snap.Counters.Counts[counts.Hijacked] != 1 || len(snap.Holders) != 4 {
+		t.Fatalf("%d hijacked, %d holders", snap.Counters.Counts[counts.Hijacked], len(snap.Holders))
 	}
 	if tr.slots.held(nil)[0].slot == slots[4] {
 		t.Error("the youngest was not taken")
@@ -46,8 +48,8 @@ func TestWithoutThePoolsListAHijackIsGuessedAndTheGuessCorrected(t *testing.T) {
 	a := slots[4].hold.Swap(nil)
 	tr.endSuspicion(slots[4], a, tr.now())
 	used = 3
-	if snap := sweep(); snap.Counters.Hijacked != 1 || len(snap.Holders) != 3 {
-		t.Errorf("%d hijacked, %d holders", snap.Counters.Hijacked, len(snap.Holders))
+	if snap := sweep(); snap.Counters.Counts[counts.Hijacked] != 1 || len(snap.Holders) != 3 {
+		t.Errorf("%d hijacked, %d holders", snap.Counters.Counts[counts.Hijacked], len(snap.Holders))
 	}
 }
 
@@ -55,8 +57,8 @@ func TestAHoldTooYoungToJudgeIsNotGuessedHijacked(t *testing.T) {
 	tr := New(Options{})
 	tr.Sweep(func() int { return 0 }, 0)
 	pretend(tr, t.Context(), 2)
-	if snap := tr.Sweep(func() int { return 1 }, 0); snap.Counters.Hijacked != 0 {
-		t.Errorf("%d hijacked", snap.Counters.Hijacked)
+	if snap := tr.Sweep(func() int { return 1 }, 0); snap.Counters.Counts[counts.Hijacked] != 0 {
+		t.Errorf("%d hijacked", snap.Counters.Counts[counts.Hijacked])
 	}
 }
 
@@ -142,14 +144,14 @@ func TestARecoveryIsToldAfterItsSuspicionAndNeverWithout(t *testing.T) {
 				}
 				a := s.hold.Swap(nil)
 				tr.endSuspicion(s, a, tr.now())
-				tr.counters.releases.Add(1)
+				tr.counters.add(counts.Released, 1)
 			})
 		}
 		check(tr.Sweep(func() int { return 1000 }, 0))
 		all.Wait()
 		snap := tr.Sweep(func() int { return 1000 }, 0)
 		check(snap)
-		suspects = snap.Suspects[TierIdleHeld]
+		suspects = snap.Suspects[EvidenceIdleHeld]
 		if snap.Recovered != suspects {
 			t.Fatalf("%d suspected, %d recovered", suspects, snap.Recovered)
 		}
@@ -177,7 +179,7 @@ func TestEventsAreBoundedAndSuspicionsBeyondWaitForTheNextSweep(t *testing.T) {
 		for _, e := range snap.Events {
 			told[e.Holder.PID] = true
 		}
-		if n := int(snap.Suspects[TierIdleHeld]); n != len(told) {
+		if n := int(snap.Suspects[EvidenceIdleHeld]); n != len(told) {
 			t.Errorf("sweep %d: %d suspected, %d told", i, n, len(told))
 		}
 	}
@@ -199,11 +201,11 @@ func TestOtherEventsBeyondTheBoundAreCounted(t *testing.T) {
 // TestWhatEndsIsCountedTogetherWithItsWait: a sweep that saw an acquire end, but not yet its wait, would tell a wait of 0.
 func TestWhatEndsIsCountedTogetherWithItsWait(t *testing.T) {
 	tr := New(Options{})
-	tr.waits.buckets[3].add(150_000) // the first half of add
+	tr.counters.acquired() // the first half of the end of an acquire
 	if snap := tr.Sweep(func() int { return 0 }, 0); snap.Ended != 0 {
 		t.Errorf("%d ended, with a shortest wait of %s", snap.Ended, snap.MinWait)
 	}
-	tr.waits.extremes(150_000)
+	tr.waits.add(150_000)
 	if snap := tr.Sweep(func() int { return 0 }, 0); snap.Ended != 1 || snap.MinWait != 150*time.Microsecond {
 		t.Errorf("%d ended, with a shortest wait of %s", snap.Ended, snap.MinWait)
 	}
@@ -251,27 +253,3 @@ func TestConnectionsThatComeAndGoAreForgottenThoughNobodySweeps(t *testing.T) {
 		t.Error("one that is held was forgotten")
 	}
 }
-
-func TestARecorderMayAskForAFlushWhileThereIsOne(t *testing.T) {
-	tr := New(Options{})
-	r := &nosy{tracer: tr}
-	tr.SetRecorder(r)
-	tr.waits.add(int64(time.Millisecond))
-	tr.Flush()
-	if r.asked == 0 {
-		t.Error("nothing was recorded")
-	}
-}
-
-// nosy is a recorder whose log handler, say, asks for statistics.
-type nosy struct {
-	tracer *Tracer
-	asked  int
-}
-
-func (r *nosy) RecordWait(context.Context, time.Duration, string, int, bool) {
-	r.asked++
-	r.tracer.TryFlush()
-}
-func (r *nosy) RecordUse(context.Context, time.Duration, int, bool) {}
-func (r *nosy) RecordCreate(context.Context, time.Duration)         {}

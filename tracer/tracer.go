@@ -33,6 +33,8 @@ type Options struct {
 // Tracer observes one pool. Install it as [pgx.ConnConfig.Tracer] before the pool is built; it serves exactly one pool.
 // All methods are safe for concurrent use.
 type Tracer struct {
+	counters counters // first: an object of this size begins at a cache line
+
 	opts atomic.Pointer[Options]
 	base time.Time // all instants are nanoseconds since base: one clock read, no wall clock
 
@@ -40,24 +42,23 @@ type Tracer struct {
 
 	pool atomic.Pointer[pgxpool.Pool] // the one pool observed, once it is known
 
-	marks   sync.Map    // *pgx.ConnConfig → nothing: the pool's connects that are under way
-	marking atomic.Bool // the pool's connects are marked
+	marks  sync.Map    // *pgx.ConnConfig → nothing: the pool's connects that are under way
+	hooked atomic.Bool // the pool's connects are marked
 
-	counters counters
-	waiters  waiterRing
-	sites    siteTable
-	slots    slotTable
-	faults   faults
-	events   eventQueue
+	waiters waiterRing
+	sites   siteTable
+	slots   slotTable
+	faults  faults
+	events  eventQueue
 
 	waits    durations // of acquires
 	uses     durations // of holds
 	creates  backlog[create]
 	failures backlog[failure]
 	recorder atomic.Pointer[Recorder]
-	direct   atomic.Bool
-	flushMu  sync.Mutex // serialises flushes; guards window and what was replayed
-	window   window
+	flushMu  sync.Mutex // serialises flushes: foreign code runs under it, so nobody else may wait for it
+
+	connectionEvents atomic.Pointer[func(ConnectionEvent)]
 
 	maxLifetime, maxIdleTime atomic.Int64 // of the pool, in nanoseconds; they tell why a connection was closed
 	expiries, idlings        atomic.Int64 // closes for these reasons
@@ -71,9 +72,8 @@ func New(opts Options) *Tracer {
 	t := &Tracer{base: time.Now(), slotKey: newSlotKey()}
 	t.sites.numberAt = numberAt()
 	t.Adjust(opts)
-	t.waits.least.Store(none)
-	t.uses.least.Store(none)
-	t.window.least = none
+	t.waits.init()
+	t.uses.init()
 	return t
 }
 

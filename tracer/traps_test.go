@@ -17,6 +17,7 @@ import (
 	"github.com/jackc/pgx/v5/multitracer"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/otelpool/pgx/internal/counts"
 	"github.com/otelpool/pgx/internal/errtype"
 	"github.com/otelpool/pgx/internal/wire"
 	"github.com/otelpool/pgx/tracer"
@@ -197,7 +198,7 @@ func TestAcquireAndReleaseArePairedWhileTheConnectionIsPassedOn(t *testing.T) {
 	}
 	all.Wait()
 	w.checkRest(0)
-	if c := w.hook.Counters(); c.OK != 16*300 || c.Releases != c.OK || c.Unpaired != 0 || c.MaxHeld > 2 {
+	if c := w.hook.Counters(); c.Counts[counts.Acquired] != 16*300 || c.Counts[counts.Released] != c.Counts[counts.Acquired] || c.Counts[counts.Unpaired] != 0 || c.MaxHeld > 2 {
 		t.Errorf("counters %+v", c)
 	}
 }
@@ -207,7 +208,7 @@ func TestHijackSendsNoReleaseAndIsReconciled(t *testing.T) {
 		c := w.acquire(t.Context())
 		w.sweep()
 		conn := c.Hijack()
-		if got := w.sweep().Counters.Hijacked; got != 1 {
+		if got := w.sweep().Counters.Counts[counts.Hijacked]; got != 1 {
 			t.Errorf("%d hijacked one sweep later, want 1", got)
 		}
 		exec(t, conn, "SELECT 1")
@@ -244,7 +245,7 @@ func TestTheHijackedConnectionIsToldFromOtherHolders(t *testing.T) {
 					t.Errorf("%d: the hijacked connection is still among the holders", i)
 				}
 			}
-			if n := w.hook.Counters().Hijacked; n != int64(i+1) {
+			if n := w.hook.Counters().Counts[counts.Hijacked]; n != int64(i+1) {
 				t.Errorf("%d hijacked, want %d", n, i+1)
 			}
 			w.checkRest(8)
@@ -276,7 +277,7 @@ func TestAcquireAllIdleReleasesWithoutAcquires(t *testing.T) {
 		idle[0].Release()
 		taken.Release()
 		w.checkRest(0)
-		if c := w.hook.Counters(); c.Unpaired != 1 || c.Hijacked != 0 || c.OK != 2 {
+		if c := w.hook.Counters(); c.Counts[counts.Unpaired] != 1 || c.Counts[counts.Hijacked] != 0 || c.Counts[counts.Acquired] != 2 {
 			t.Errorf("counters %+v", c)
 		}
 	})
@@ -293,14 +294,14 @@ func TestAHijackIsFoundAlthoughAcquireAllIdleInflatesTheCount(t *testing.T) {
 			c.Release()
 		}
 		w.checkRest(0)
-		if c := w.hook.Counters(); c.Hijacked != 1 {
-			t.Errorf("%d hijacked", c.Hijacked)
+		if c := w.hook.Counters(); c.Counts[counts.Hijacked] != 1 {
+			t.Errorf("%d hijacked", c.Counts[counts.Hijacked])
 		}
 		_ = conn.Close(t.Context())
 	})
 }
 
-func TestDestructionIsForetoldAtRelease(t *testing.T) {
+func TestRelease_CountsWhyThePoolDestroysTheConnection(t *testing.T) {
 	for _, test := range []struct {
 		name string
 		use  func(t *testing.T, conn *pgxpool.Conn)
@@ -347,8 +348,12 @@ func TestDestructionIsForetoldAtRelease(t *testing.T) {
 						if reason == test.want {
 							want = 1
 						}
-						if c.Closed[i] != want || !unpaired && c.Doomed[i] != want {
-							t.Errorf("%s: %d doomed, %d closed, want %d", reason, c.Doomed[i], c.Closed[i], want)
+						if n := c.Counts[counts.ClosedBroken+counts.Name(i)]; n != want {
+							t.Errorf("%s: %d closed, want %d", reason, n, want)
+						}
+						destroyed := counts.DestroyedBroken + counts.Name(i)
+						if !unpaired && destroyed <= counts.DestroyedInTransaction && c.Counts[destroyed] != want {
+							t.Errorf("%s: %d destroyed on release, want %d", reason, c.Counts[destroyed], want)
 						}
 					}
 				})
@@ -389,7 +394,7 @@ func TestAPoolsOwnClosesHaveTheirReasons(t *testing.T) {
 				test.do(t, w)
 				time.Sleep(20 * time.Second)
 				for i, reason := range tracer.Reasons {
-					if n := w.hook.Counters().Closed[i]; (n > 0) != (reason == test.want) || n > 1 {
+					if n := w.count(counts.ClosedBroken + counts.Name(i)); (n > 0) != (reason == test.want) || n > 1 {
 						t.Errorf("%s: %d closed", reason, n)
 					}
 				}
@@ -411,18 +416,18 @@ func TestStatCountsWhatTheHookCountsRight(t *testing.T) {
 			}
 		}
 		c, stat := w.hook.Counters(), w.pool.Stat()
-		if stat.NewConnsCount() != 3 || c.Opened != 0 || w.hook.Faults().Connect.Count != 3 {
-			t.Errorf("Stat calls %d attempts connections; the hook has %d opened, %d failed", stat.NewConnsCount(), c.Opened, w.hook.Faults().Connect.Count)
+		if stat.NewConnsCount() != 3 || c.Counts[counts.Opened] != 0 || c.Counts[counts.ConnectFailures] != 3 {
+			t.Errorf("Stat calls %d attempts connections; the hook has %d opened, %d failed", stat.NewConnsCount(), c.Counts[counts.Opened], c.Counts[counts.ConnectFailures])
 		}
-		if stat.AcquireCount()+stat.CanceledAcquireCount() != 0 || c.Errors != 3 || c.Started != 3 {
-			t.Errorf("failed acquires: Stat counts %d, the hook %d of %d", stat.AcquireCount(), c.Errors, c.Started)
+		if stat.AcquireCount()+stat.CanceledAcquireCount() != 0 || c.Counts[counts.Failed] != 3 || c.Counts[counts.Started] != 3 {
+			t.Errorf("failed acquires: Stat counts %d, the hook %d of %d", stat.AcquireCount(), c.Counts[counts.Failed], c.Counts[counts.Started])
 		}
 		w.srv.Accept()
 		refuse.Store(1) // the first connection is refused by a hook and another taken
 		w.acquire(t.Context()).Release()
 		c, stat = w.hook.Counters(), w.pool.Stat()
-		if stat.AcquireCount() != 2 || c.OK != 1 {
-			t.Errorf("a retry: Stat counts %d acquires, the hook %d, want 2 and 1", stat.AcquireCount(), c.OK)
+		if stat.AcquireCount() != 2 || c.Counts[counts.Acquired] != 1 {
+			t.Errorf("a retry: Stat counts %d acquires, the hook %d, want 2 and 1", stat.AcquireCount(), c.Counts[counts.Acquired])
 		}
 		w.checkRest(0)
 	})
@@ -447,10 +452,10 @@ func TestFailuresOfBackgroundConnectsAreSeenAndCancelledSiblingsAreNot(t *testin
 	onWire(t, "pool_min_conns=4 pool_max_conns=4", tracer.Options{}, configure, func(t *testing.T, w *watch) {
 		time.Sleep(5 * time.Second)
 		f := w.hook.Faults()
-		if f.Connect.Count != 1 || f.Connect.Type != errtype.Refused || len(f.ConnectTypes) != 1 || f.ConnectTypes[errtype.Refused] != 1 {
+		if w.count(counts.ConnectFailures) != 1 || f.Connect.Type != errtype.Refused || len(f.ConnectTypes) != 1 || f.ConnectTypes[errtype.Refused] != 1 {
 			t.Errorf("faults %+v", f)
 		}
-		if c := w.hook.Counters(); c.Connecting != 0 || c.Opened != 0 || c.Started != 0 {
+		if c := w.hook.Counters(); c.Connecting != 0 || c.Counts[counts.Opened] != 0 || c.Counts[counts.Started] != 0 {
 			t.Errorf("counters %+v", c)
 		}
 	})
@@ -468,7 +473,7 @@ func TestBeforeConnectErrorsAreCountedThoughNoConnectEventTellsOfThem(t *testing
 			t.Errorf("error %v was changed", err)
 		}
 		f := w.hook.Faults().Connect
-		if f.Count != 1 || f.Type != errtype.Other || f.Text != "vault is sealed: password=***" {
+		if w.count(counts.ConnectFailures) != 1 || f.Type != errtype.Other || f.Text != "vault is sealed: password=***" {
 			t.Errorf("fault %+v", f)
 		}
 		if slices.Contains(d.seen, "connect start") {
@@ -487,8 +492,8 @@ func TestAfterConnectErrorsAreCountedAndTheirConnectionsClosed(t *testing.T) {
 			t.Errorf("error %v was changed", err)
 		}
 		c := w.hook.Counters()
-		if w.hook.Faults().Connect.Count != 1 || c.Opened != 1 || c.Closed[5] != 1 {
-			t.Errorf("faults %+v, opened %d, closed %v", w.hook.Faults(), c.Opened, c.Closed)
+		if c.Counts[counts.ConnectFailures] != 1 || c.Counts[counts.Opened] != 1 || c.Counts[counts.ClosedDiscarded] != 1 {
+			t.Errorf("faults %+v, opened %d, closed %v", w.hook.Faults(), c.Counts[counts.Opened], c.Counts[counts.ClosedBroken:])
 		}
 	})
 }
@@ -562,7 +567,7 @@ func TestCloseWakesNoWaiterAndTheWaiterStaysInView(t *testing.T) {
 		if _, err := w.pool.Acquire(t.Context()); err == nil {
 			t.Error("a closed pool gave a connection")
 		}
-		if f := w.hook.Faults().Acquire; f.Type != errtype.PoolClosed || f.Count != 1 {
+		if f := w.hook.Faults().Acquire; f.Type != errtype.PoolClosed || w.count(counts.Failed) != 1 {
 			t.Errorf("fault %+v", f)
 		}
 		w.checkRest(0)
@@ -588,7 +593,7 @@ func TestASecondPoolOnOneConfigurationIsIgnored(t *testing.T) {
 		w.checkNoReports()
 		leaked.Release()
 		w.checkRest(0)
-		if c := w.hook.Counters(); c.Started != 1 || c.Releases != 1 || c.Unpaired != 0 {
+		if c := w.hook.Counters(); c.Counts[counts.Started] != 1 || c.Counts[counts.Released] != 1 || c.Counts[counts.Unpaired] != 0 {
 			t.Errorf("counters %+v", c)
 		}
 		if w.hook.Bind(second) != w.pool {
@@ -612,7 +617,7 @@ func TestTwoHooksOnOnePoolDoNotTakeEachOthersRecords(t *testing.T) {
 			conn.Release()
 		}
 		for _, hook := range []*tracer.Tracer{w.hook, other} {
-			if c := hook.Counters(); c.OK != 3 || c.Releases != 3 || c.Unpaired != 0 || c.Hijacked != 0 {
+			if c := hook.Counters(); c.Counts[counts.Acquired] != 3 || c.Counts[counts.Released] != 3 || c.Counts[counts.Unpaired] != 0 || c.Counts[counts.Hijacked] != 0 {
 				t.Errorf("counters %+v", c)
 			}
 		}

@@ -7,6 +7,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/otelpool/pgx/internal/counts"
 )
 
 func (r *waiterRing) oldest() (oldest *acquire) {
@@ -137,7 +139,7 @@ func TestWaitersJoinAndLeaveConcurrently(t *testing.T) {
 				for range 1 + i%4 {
 					a := &acquire{Context: context.Background()}
 					// Two places for all, so that they meet.
-					tr.waiters.add(a, tr.counters.started.Add(1)%2)
+					tr.waiters.add(a, tr.counters.add(counts.Started, 1)%2)
 					mine = append(mine, a)
 				}
 				if i%2 == 0 {

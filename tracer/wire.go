@@ -11,10 +11,10 @@ import (
 // wire watches the reading side of one connection. It is what tells a query that the server is still working on from
 // rows that the application forgot to close: in the first somebody is blocked in a read, in the second nobody is.
 type wire struct {
-	owner   *Tracer
-	sealed  atomic.Bool  // the connect has ended: what is built from here on is another connection's
-	reading atomic.Bool  // whether a read is in progress
-	lastly  atomic.Int64 // when the last read ended
+	owner       *Tracer
+	connectDone atomic.Bool  // the connect has ended: what is built from here on is another connection's
+	reading     atomic.Bool  // whether a read is in progress
+	lastReadAt  atomic.Int64 // when the last read ended
 }
 
 // watch returns build with its reader watched, in every attempt of one connect. The connection itself stays what it was, so a
@@ -25,7 +25,7 @@ func (w *wire) watch(build pgconn.BuildFrontendFunc) pgconn.BuildFrontendFunc {
 		build = pgproto3.NewFrontend
 	}
 	return func(r io.Reader, out io.Writer) *pgproto3.Frontend {
-		if w.sealed.Load() {
+		if w.connectDone.Load() {
 			return build(r, out)
 		}
 		return build(&watchedReader{r, w}, out)
@@ -40,7 +40,7 @@ type watchedReader struct {
 func (r *watchedReader) Read(p []byte) (int, error) {
 	r.wire.reading.Store(true)
 	n, err := r.Reader.Read(p)
-	r.wire.lastly.Store(r.wire.owner.now())
+	r.wire.lastReadAt.Store(r.wire.owner.now())
 	r.wire.reading.Store(false)
 	return n, err
 }

@@ -67,7 +67,7 @@ func (b *bench) watch(d time.Duration) {
 			return
 		}
 		for _, h := range b.monitor.Holders() {
-			if h.Tier >= tracer.TierIdleHeld {
+			if h.Evidence >= tracer.EvidenceIdleHeld {
 				b.t.Errorf("%s: suspected of a leak: %+v", b.monitor.Name(), h)
 				return
 			}

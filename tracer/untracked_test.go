@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5/multitracer"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/otelpool/pgx/internal/counts"
 	"github.com/otelpool/pgx/internal/wire"
 	"github.com/otelpool/pgx/tracer"
 )
@@ -32,21 +33,21 @@ func TestUnobservedAcquiresAreNeitherCountedNorListed(t *testing.T) {
 
 				w.acquire(t.Context()).Release()
 				before := w.sweep().Counters
-				conn := w.acquire(tracer.Unobserved(t.Context()))
+				conn := w.acquire(tracer.Untracked(t.Context()))
 				if n := len(hook.Holders()); n != 0 {
 					t.Errorf("%d holders", n)
 				}
 				conn.Release()
 				gone, cancel := context.WithCancel(t.Context())
 				cancel()
-				if _, err := pool.Acquire(tracer.Unobserved(gone)); err == nil {
+				if _, err := pool.Acquire(tracer.Untracked(gone)); err == nil {
 					t.Error("a cancelled acquire succeeded")
 				}
 				after := w.sweep().Counters
-				if after.Unpaired != before.Unpaired+1 {
-					t.Errorf("%d releases without an acquire, want one more than %d", after.Unpaired, before.Unpaired)
+				if after.Counts[counts.Unpaired] != before.Counts[counts.Unpaired]+1 {
+					t.Errorf("%d releases without an acquire, want one more than %d", after.Counts[counts.Unpaired], before.Counts[counts.Unpaired])
 				}
-				after.Unpaired = before.Unpaired
+				after.Counts[counts.Unpaired] = before.Counts[counts.Unpaired]
 				if after != before {
 					t.Errorf("counted: %+v, before it was %+v", after, before)
 				}
