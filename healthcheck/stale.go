@@ -5,11 +5,15 @@ import "time"
 // DefaultStaleAfter is how old a report may be where the interval of its judge is not known.
 const DefaultStaleAfter = 30 * time.Second
 
-// staleIntervals is how many intervals a report may be old: by then two more should have been made.
-const staleIntervals = 3
+const (
+	// staleIntervals is how many intervals a report may be old: by then two more should have been made.
+	staleIntervals = 3
+	// minStale keeps a busy scheduler from making reports stale that come every few milliseconds.
+	minStale = time.Second
+)
 
 // StaleAt says whether r is too old at now to be believed: its judge, which should make a report each interval, has stopped.
-// That is so after three intervals, or after [DefaultStaleAfter] where the interval is not known (0).
+// That is so after three intervals, but not before a second, or after [DefaultStaleAfter] where the interval is not known (0).
 func (r *Report) StaleAt(now time.Time, interval time.Duration) bool {
 	return !r.staleSince(now, maxAge(interval)).IsZero()
 }
@@ -33,7 +37,7 @@ func maxAge(interval time.Duration) time.Duration {
 	if interval <= 0 {
 		return DefaultStaleAfter
 	}
-	return staleIntervals * interval
+	return max(staleIntervals*interval, minStale)
 }
 
 func (r *Report) asOf(now time.Time, maxAge time.Duration) *Report {

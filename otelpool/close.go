@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.opentelemetry.io/otel"
@@ -25,6 +26,8 @@ const (
 	// closeWithin bounds what the end waits for: a log handler, an exporter, a probe that hangs up. A collector that is
 	// away must not keep a program from ending.
 	closeWithin = 2 * time.Second
+	// detachWithin bounds each call that takes us out of a metrics library.
+	detachWithin = 500 * time.Millisecond
 	// shutdownGrace is how long after a context's end something is waited for that ends by itself, as a rule at once.
 	shutdownGrace = 100 * time.Millisecond
 )
@@ -97,21 +100,20 @@ func (m *Monitor) awaitDrained(ctx context.Context, drained <-chan struct{}) boo
 
 // finishWithin closes the Monitor, but does not wait longer than ctx and a grace. What goes on after that has nothing to say
 // that is worth waiting for.
-func (m *Monitor) finishWithin(ctx context.Context) (err error) {
-	finished := make(chan struct{})
-	go func() {
-		defer close(finished)
-		err = m.finish(true)
-	}()
+func (m *Monitor) finishWithin(ctx context.Context) error {
+	finished := make(chan error, 1)
+	go func() { finished <- m.finish(true) }()
 	select {
-	case <-finished:
+	case err := <-finished:
 		return err
 	case <-ctx.Done():
 	}
-	if waitClosed(finished, shutdownGrace) {
+	select {
+	case err := <-finished:
 		return err
+	case <-time.After(shutdownGrace):
+		return nil
 	}
-	return nil
 }
 
 // finish ends everything, once. Terminated says that the pool is closed, which the last view is to say.
@@ -138,30 +140,33 @@ func (m *Monitor) finish(terminated bool) error {
 }
 
 // closeMetrics exports what has happened, and ends the callback.
-func (m *Monitor) closeMetrics(ctx context.Context) (err error) {
+func (m *Monitor) closeMetrics(ctx context.Context) error {
 	m.metrics.Close(ctx.Done())
-	m.waitFor(ctx, "metrics were flushed", func() { m.forceFlush(ctx) })
+	m.waitFor(closeWithin, "metrics were flushed", func() { m.forceFlush(ctx) })
 	if m.hook != nil {
 		m.hook.SetConnectionEvents(nil)
-		m.waitFor(ctx, "the last durations were recorded", m.hook.Flush)
+		m.waitFor(detachWithin, "the last durations were recorded", m.hook.Flush)
 		m.hook.SetRecorder(nil)
 	}
-	m.waitFor(ctx, "the callback was unregistered", func() { err = m.metrics.Unregister() })
-	return err
+	var unregistered atomic.Pointer[error]
+	m.waitFor(detachWithin, "the callback was unregistered", func() {
+		err := m.metrics.Unregister()
+		unregistered.Store(&err)
+	})
+	if result := unregistered.Load(); result != nil {
+		return *result
+	}
+	return nil
 }
 
-// waitFor runs f, which may hang in code that is not ours, and waits until ctx is done and a grace longer.
-func (m *Monitor) waitFor(ctx context.Context, while string, f func()) {
+// waitFor runs f, which may hang in code that is not ours, and waits for it no longer than d.
+func (m *Monitor) waitFor(d time.Duration, while string, f func()) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
 		m.guard.Do(while, f)
 	}()
-	select {
-	case <-done:
-	case <-ctx.Done():
-		waitClosed(done, shutdownGrace)
-	}
+	waitClosed(done, d)
 }
 
 // forceFlush has the MeterProvider collect and export, if it can: once the callback is unregistered, no collection sees the

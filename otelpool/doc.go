@@ -15,10 +15,13 @@
 //
 // # How data runs
 //
-// One way: pgxpool → hook (package tracer) → sample, once a tick → judge (package healthcheck) → report → outlets. The
-// outlets, which are the metric callback, the log, HTTP and the methods of [Monitor], read the last report. None measures
-// anything and none acquires a connection, so that asking costs nothing and can be done while everything burns. The metric
-// callback reads the hook's counters too, as of now, so that they agree with the histograms of the same collection.
+// One way: pgxpool → hook (package tracer) → sample, once a tick → judge (package healthcheck) → view → outlets. A view is
+// one immutable value. The outlets, which are metrics, logs, spans, HTTP and the methods of [Monitor], read the last one. None
+// measures anything and none acquires a connection, so that asking costs nothing and can be done while everything burns.
+// Counts and the pool's figures are read anew for a collection of metrics and for [Monitor.Stats], all at one moment.
+//
+// The goroutine that looks and judges never calls code of yours. Log handlers and exporters have goroutines of their own, and
+// a bounded mailbox each: a slow one delays nobody and changes no judgement.
 //
 // # Metrics
 //
@@ -43,9 +46,11 @@
 //	otelpool.connect.failures       otelpool.waiters.oldest_age     otelpool.outages
 //	otelpool.usage                  otelpool.hold.idle_ratio        otelpool.outage.duration
 //	otelpool.active.peak            otelpool.wait.peak              otelpool.reconnects
-//	otelpool.hold.query_time        otelpool.size.recommended
+//	otelpool.hold.query_time        otelpool.size.recommended       otelpool.acquires.empty
 //
-// Kinds, units, attributes and meanings are in docs/metrics.md. Every series carries db.client.connection.pool.name.
+// Kinds, units, attributes and meanings are in docs/metrics.md. Every series carries the pool's name
+// (db.client.connection.pool.name), db.system.name, db.namespace and, where one server is configured, server.address and
+// server.port.
 //
 // # What it never does to its host
 //
@@ -53,7 +58,7 @@
 // acquire fails, finds its place among many waiters taken or is the first of its connection, and where a suspected leak comes
 // back. It starts no goroutine and changes no error.
 //
-// A [Monitor] has one goroutine; a second one and a connection of its own exist only while the pool is not well, and
-// [WithServerProbe] turns them off. No password, no query argument and, unless [WithSQLText] asks for it, no statement
+// A [Monitor] has four goroutines: one looks and judges, the log, the spans and the replay of durations have one each. One
+// more and a connection of its own exist only while the pool is not well, and [WithServerProbe] turns them off. No password, no query argument and, unless [WithSQLText] asks for it, no statement
 // leaves through any outlet; the one exception are the errors on otelpgx's spans, see [WithQuerySpans].
 package otelpool

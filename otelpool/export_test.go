@@ -1,77 +1,35 @@
 package otelpool
 
 import (
-	"log/slog"
 	"testing"
-	"time"
 
-	"go.opentelemetry.io/otel/attribute"
-
-	"github.com/otelpool/pgx/healthcheck"
-	"github.com/otelpool/pgx/tracer"
+	"github.com/otelpool/pgx/otelpool/internal/outlet/metrics"
 )
 
-// What options add up to, without what cannot be compared.
-type Settings struct {
-	PoolName                      string
-	LeakThreshold, HealthInterval time.Duration
-	Policy                        healthcheck.Policy
-	StackDepth                    int
-	ServerProbe, SQLText          bool
-}
-
-func Resolved(t testing.TB, opts ...Option) Settings {
+// Settings are the options that have a textual value, each as an error would show it.
+func Settings(t testing.TB, opts ...Option) map[string]string {
 	t.Helper()
 	c, err := newConfig(nil, opts)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return Settings{c.poolName, c.leakThreshold, c.healthInterval, c.policy, c.stackDepth, c.serverProbe, c.sqlText}
-}
-
-func WantsQuerySpans(t testing.TB, opts ...Option) bool {
-	t.Helper()
-	c, err := newConfig(nil, opts)
-	if err != nil {
-		t.Fatal(err)
+	out := make(map[string]string)
+	for i := range settings {
+		if settings[i].value != nil {
+			out[settings[i].Option] = settings[i].value(c)
+		}
 	}
-	return c.querySpans != nil
+	out["WithPolicy"] = string(c.policy.Rules)
+	return out
 }
 
-// Instrument is one row of the table of metrics.
-type InstrumentRow struct {
-	Name, Unit, Description, Kind string
-	Float, Hook                   bool
-	Attributes                    []attribute.Key
-}
+// SettingRows is the table of options.
+func SettingRows() []setting { return settings }
 
-func Instruments() []InstrumentRow {
-	var rows []InstrumentRow
-	for _, in := range instruments {
-		rows = append(rows, InstrumentRow{in.name, in.unit, in.description, string(in.kind), in.float, in.hook, in.attributes})
-	}
-	return rows
-}
+// Instruments is the table of metrics.
+func Instruments() []metrics.Instrument { return metrics.Table }
 
 var (
 	DerivedName      = derivedName
 	CommonAttributes = commonAttributes
 )
-
-// Teller is a log that is told the events of one tick, and of the end.
-func Teller(logger *slog.Logger) (tell func(at time.Time, events []tracer.Event), end func()) {
-	l := newEventLog(logger, "told")
-	return func(at time.Time, events []tracer.Event) {
-		l.tellEvents(&observation{at: at, snap: tracer.Snapshot{Events: events}})
-	}, l.tellSuppressed
-}
-
-// Rising puts counters through what the callback sees of them, and returns the kept releases and the hijacked connections.
-func Rising(counters ...tracer.Counters) (kept, hijacked []int64) {
-	var r rising
-	for i := range counters {
-		r = r.next(&counters[i])
-		kept, hijacked = append(kept, r.kept), append(hijacked, r.hijacked)
-	}
-	return kept, hijacked
-}

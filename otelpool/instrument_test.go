@@ -105,33 +105,37 @@ func TestDerivedNamesAreNumberedWithAWarningAndFreedByClose(t *testing.T) {
 		}
 		return instrument(t, newPool(t, cfg))
 	}
-	database := parse(t, dsn).ConnConfig.Database
+	derived := otelpool.DerivedName(parse(t, dsn).ConnConfig)
 	first, second, third := open(), open(), open()
 	names := []string{first.Name(), second.Name(), third.Name()}
-	if want := []string{database, database + "-2", database + "-3"}; !slices.Equal(names, want) {
+	if want := []string{derived, derived + "-2", derived + "-3"}; !slices.Equal(names, want) {
 		t.Errorf("got %q, want %q", names, want)
 	}
-	warnings := log.of(t, "pool.renamed")
-	if len(warnings) != 2 || warnings[0]["level"] != "WARN" || warnings[0]["derived"] != database ||
-		warnings[0]["db.client.connection.pool.name"] != database+"-2" {
+	warnings := awaitEvents(t, &log, "pool.renamed", 2)
+	if len(warnings) != 2 || warnings[0]["level"] != "WARN" || warnings[0]["derived"] != derived ||
+		warnings[0]["db.client.connection.pool.name"] != derived+"-2" {
 		t.Errorf("warnings: %v", warnings)
 	}
 	if err := second.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if got := open().Name(); got != database+"-2" {
+	if got := open().Name(); got != derived+"-2" {
 		t.Errorf("a freed name was not given again: %q", got)
 	}
 }
 
-func TestANameIsDerivedFromTheFirstThatThereIs(t *testing.T) {
+func TestDerivedName_IsWhatTheConventionsSay(t *testing.T) {
 	for dsn, want := range map[string]string{
-		"postgres://u@derived.example/shop":                        "shop",
-		"user=u host=derived.example":                              "derived.example",
-		"postgres://u@derived.example/%ff":                         "derived.example",
-		"postgres://u@derived.example/" + strings.Repeat("x", 300): strings.Repeat("x", 255),
+		"postgres://u@db.example/shop":                             "db.example:5432/shop",
+		"postgres://u@db.example:80/shop":                          "db.example:80/shop",
+		"postgres://u@[::1]:6432/shop":                             "[::1]:6432/shop",
+		"postgres://u@a.example:6432,b.example:6433/shop":          "a.example:6432,b.example:6433/shop",
+		"user=u host=db.example sslmode=prefer":                    "db.example:5432",
+		"user=u host=/var/run/postgresql dbname=shop":              "/var/run/postgresql:5432/shop",
+		"postgres://u@db.example/%ff":                              "db.example:5432",
+		"postgres://u@db.example:5432/" + strings.Repeat("x", 300): ("db.example:5432/" + strings.Repeat("x", 300))[:255],
 	} {
-		if got := otelpool.DerivedName(&parse(t, dsn).ConnConfig.Config); got != want {
+		if got := otelpool.DerivedName(parse(t, dsn).ConnConfig); got != want {
 			t.Errorf("%s: got %q, want %q", dsn, got, want)
 		}
 	}
@@ -143,7 +147,7 @@ func TestWithoutConfigureThePoolIsSeenFromOutsideOnly(t *testing.T) {
 	pool := newPool(t, pgtest.Config(t))
 	monitor := instrument(t, pool, quiet(otelpool.WithLogger(log.logger(slog.LevelInfo)),
 		otelpool.WithMeterProvider(sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader))))...)
-	warnings := log.of(t, "pool.stat_only")
+	warnings := awaitEvents(t, &log, "pool.stat_only", 1)
 	if len(warnings) != 1 || warnings[0]["level"] != "WARN" || !strings.Contains(fmt.Sprint(warnings[0]["msg"]), "otelpool.Configure(cfg)") {
 		t.Errorf("warnings: %v", warnings)
 	}

@@ -4,8 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"math"
-	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -47,7 +48,6 @@ var badOptions = []struct {
 	{"a blank name", otelpool.WithPoolName(" \t"), "WithPoolName", `" \t"`, "1 to 255 bytes of UTF-8"},
 	{"a huge name", otelpool.WithPoolName(strings.Repeat("x", 256)), "WithPoolName", "a name of 256 bytes", "1 to 255 bytes of UTF-8"},
 	{"a name that is no text", otelpool.WithPoolName("\xff"), "WithPoolName", `"\xff"`, "1 to 255 bytes of UTF-8"},
-	{"no leak threshold", otelpool.WithLeakThreshold(0), "WithLeakThreshold", "0s", "1ms to 24h0m0s"},
 	{"a negative leak threshold", otelpool.WithLeakThreshold(-time.Second), "WithLeakThreshold", "-1s", "1ms to 24h0m0s"},
 	{"a tiny leak threshold", otelpool.WithLeakThreshold(time.Nanosecond), "WithLeakThreshold", "1ns", "1ms to 24h0m0s"},
 	{"a huge leak threshold", otelpool.WithLeakThreshold(25 * time.Hour), "WithLeakThreshold", "25h0m0s", "1ms to 24h0m0s"},
@@ -89,6 +89,7 @@ func TestEachBadOptionIsNamedWithItsValueAndRange(t *testing.T) {
 func TestTheBoundsOfEachRangeAreAccepted(t *testing.T) {
 	for name, opt := range map[string]otelpool.Option{
 		"longest name":      otelpool.WithPoolName(strings.Repeat("ä", 127) + "x"),
+		"no threshold":      otelpool.WithLeakThreshold(0),
 		"least threshold":   otelpool.WithLeakThreshold(time.Millisecond),
 		"greatest":          otelpool.WithLeakThreshold(24 * time.Hour),
 		"shortest interval": otelpool.WithHealthInterval(10 * time.Millisecond),
@@ -190,30 +191,43 @@ func TestAPanickingProviderLeavesTheNameFree(t *testing.T) {
 	instrument(t, pool, otelpool.WithPoolName("after a panic"))
 }
 
+// variable is one that WithEnv reads, with the option that it amounts to.
+type variable struct {
+	variable, good string
+	same           otelpool.Option // what it must amount to
+	bad            []string
+	accept         string
+}
+
+var variables = []variable{
+	{otelpool.EnvPoolName, "orders", otelpool.WithPoolName("orders"), []string{" ", "\xff", strings.Repeat("x", 256)}, "1 to 255 bytes"},
+	{otelpool.EnvLeakThreshold, "45s", otelpool.WithLeakThreshold(45 * time.Second), []string{"45", "-1s", "1ns", "25h", "soon"}, "1ms to 24h"},
+	{otelpool.EnvPolicy, "usage", otelpool.WithPolicy(healthcheck.Usage()), []string{"Usage", "none"}, "evidence, idle_ratio or usage"},
+	{otelpool.EnvPolicy, "idle_ratio", otelpool.WithPolicy(healthcheck.IdleRatio()), nil, ""},
+	{otelpool.EnvPolicy, "evidence", otelpool.WithPolicy(healthcheck.Evidence()), nil, ""},
+	{otelpool.EnvHealthInterval, "250ms", otelpool.WithHealthInterval(250 * time.Millisecond), []string{"1ns", "1h", "-1s", "1"}, "10ms to 1m0s"},
+	{otelpool.EnvStackDepth, "8", otelpool.WithStackDepth(8), []string{"-1", "65", "eight", "8.0"}, "0 (off) to 64 frames"},
+	{otelpool.EnvServerProbe, "false", otelpool.WithServerProbe(false), []string{"off", "maybe"}, "true or false"},
+	{otelpool.EnvLeakThreshold, "0", otelpool.WithLeakThreshold(0), nil, ""},
+	{otelpool.EnvSQLText, "true", otelpool.WithSQLText(true), []string{"on", "2"}, "true or false"},
+	{otelpool.EnvConnectionEvents, "true", otelpool.WithConnectionEvents(true), []string{"debug"}, "true or false"},
+	{otelpool.EnvQuerySpans, "true", otelpool.WithQuerySpans(), []string{"please"}, "true or false"},
+}
+
 func TestEachVariableIsRead(t *testing.T) {
-	for _, tt := range []struct {
-		variable, good string
-		same           otelpool.Option // what it must amount to
-		bad            []string
-		accept         string
-	}{
-		{otelpool.EnvPoolName, "orders", otelpool.WithPoolName("orders"), []string{" ", "\xff", strings.Repeat("x", 256)}, "1 to 255 bytes"},
-		{otelpool.EnvLeakThreshold, "45s", otelpool.WithLeakThreshold(45 * time.Second), []string{"45", "0s", "-1s", "1ns", "25h", "soon"}, "1ms to 24h"},
-		{otelpool.EnvPolicy, "usage", otelpool.WithPolicy(healthcheck.Usage()), []string{"Usage", "none"}, "evidence, idle_ratio or usage"},
-		{otelpool.EnvPolicy, "idle_ratio", otelpool.WithPolicy(healthcheck.IdleRatio()), nil, ""},
-		{otelpool.EnvPolicy, "evidence", otelpool.WithPolicy(healthcheck.Evidence()), nil, ""},
-		{otelpool.EnvHealthInterval, "250ms", otelpool.WithHealthInterval(250 * time.Millisecond), []string{"1ns", "1h", "-1s", "1"}, "10ms to 1m0s"},
-		{otelpool.EnvStackDepth, "8", otelpool.WithStackDepth(8), []string{"-1", "65", "eight", "8.0"}, "0 (off) to 64 frames"},
-		{otelpool.EnvServerProbe, "false", otelpool.WithServerProbe(false), []string{"off", "maybe"}, "true or false"},
-		{otelpool.EnvSQLText, "true", otelpool.WithSQLText(true), []string{"on", "2"}, "true or false"},
-	} {
+	for _, s := range otelpool.SettingRows() {
+		if s.Variable != "" && !slices.ContainsFunc(variables, func(v variable) bool { return v.variable == s.Variable }) {
+			t.Errorf("%s is not tested", s.Variable)
+		}
+	}
+	for _, tt := range variables {
 		t.Run(tt.variable, func(t *testing.T) {
 			t.Setenv(tt.variable, tt.good)
-			if got, want := otelpool.Resolved(t, otelpool.WithEnv()), otelpool.Resolved(t, tt.same); !reflect.DeepEqual(got, want) {
+			if got, want := otelpool.Settings(t, otelpool.WithEnv()), otelpool.Settings(t, tt.same); !maps.Equal(got, want) {
 				t.Errorf("%s=%s makes\n%+v\nnot\n%+v", tt.variable, tt.good, got, want)
 			}
 			t.Setenv(tt.variable, "")
-			if got, want := otelpool.Resolved(t, otelpool.WithEnv()), otelpool.Resolved(t); !reflect.DeepEqual(got, want) {
+			if got, want := otelpool.Settings(t, otelpool.WithEnv()), otelpool.Settings(t); !maps.Equal(got, want) {
 				t.Errorf("an empty %s counts for something", tt.variable)
 			}
 			for _, bad := range tt.bad {
@@ -228,18 +242,10 @@ func TestEachVariableIsRead(t *testing.T) {
 	}
 }
 
-func TestQuerySpansCanBeTurnedOnByTheEnvironment(t *testing.T) {
-	t.Setenv(otelpool.EnvQuerySpans, "true")
-	if !otelpool.WantsQuerySpans(t, otelpool.WithEnv()) {
-		t.Error("true does not turn them on")
-	}
+func TestQuerySpansCanBeTurnedOffByTheEnvironment(t *testing.T) {
 	t.Setenv(otelpool.EnvQuerySpans, "false")
-	if otelpool.WantsQuerySpans(t, otelpool.WithQuerySpans(), otelpool.WithEnv()) {
+	if otelpool.Settings(t, otelpool.WithQuerySpans(), otelpool.WithEnv())["WithQuerySpans"] != "false" {
 		t.Error("false does not turn them off")
-	}
-	t.Setenv(otelpool.EnvQuerySpans, "please")
-	if err := otelpool.Configure(parse(t, address), otelpool.WithEnv()); !errors.Is(err, otelpool.ErrInvalidOption) {
-		t.Errorf("got %v", err)
 	}
 }
 
@@ -260,11 +266,11 @@ func TestQuerySpansThatComeTooLateBlameWhoeverAskedForThem(t *testing.T) {
 
 func TestTheLaterOptionWins(t *testing.T) {
 	t.Setenv(otelpool.EnvStackDepth, "8")
-	if got := otelpool.Resolved(t, otelpool.WithStackDepth(4), otelpool.WithEnv()); got.StackDepth != 8 {
-		t.Errorf("the environment came last, but the depth is %d", got.StackDepth)
+	if got := otelpool.Settings(t, otelpool.WithStackDepth(4), otelpool.WithEnv())["WithStackDepth"]; got != "8" {
+		t.Errorf("the environment came last, but the depth is %s", got)
 	}
-	if got := otelpool.Resolved(t, otelpool.WithEnv(), otelpool.WithStackDepth(4)); got.StackDepth != 4 {
-		t.Errorf("the program came last, but the depth is %d", got.StackDepth)
+	if got := otelpool.Settings(t, otelpool.WithEnv(), otelpool.WithStackDepth(4))["WithStackDepth"]; got != "4" {
+		t.Errorf("the program came last, but the depth is %s", got)
 	}
 }
 
@@ -275,4 +281,13 @@ func TestQuerySpansCannotBeTurnedOffTooLate(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	instrument(t, pool)
+}
+
+func TestWithEnv_RefusesAVariableThatNobodyReads(t *testing.T) {
+	t.Setenv("OTELPOOL_LEAK_TRESHOLD", "45s")
+	err := otelpool.Configure(parse(t, address), otelpool.WithEnv())
+	if !errors.Is(err, otelpool.ErrInvalidOption) || !strings.Contains(err.Error(), "OTELPOOL_LEAK_TRESHOLD") ||
+		!strings.Contains(err.Error(), otelpool.EnvLeakThreshold) {
+		t.Errorf("got %v", err)
+	}
 }

@@ -117,7 +117,7 @@ func TestTheProbeTriesByTheScheduleUntilTheServerIsBack(t *testing.T) {
 	attempts := told["otelpool.reconnect.attempts"]
 	delete(told, "otelpool.reconnect.attempts")
 	want := map[attribute.Key]string{
-		"db.client.connection.pool.name": "app", "otelpool.cause": "unreachable", "error.type": "connection_refused",
+		"db.client.connection.pool.name": "wire:5432/app", "otelpool.cause": "unreachable", "error.type": "connection_refused",
 	}
 	if n, err := strconv.Atoi(attempts); !maps.Equal(told, want) || err != nil || n < 7 || ended[0].Status().Code != codes.Error {
 		t.Errorf("the span tells %v, %s attempts, %v", told, attempts, ended[0].Status())

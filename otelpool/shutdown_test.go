@@ -76,7 +76,7 @@ func TestADrainedPoolIsShutDownAtOnce(t *testing.T) {
 		if h := b.monitor.Health(); h.State != healthcheck.Terminated || h.Status != healthcheck.Unknown {
 			t.Errorf("the last report says %s, %s", h.State, h.Status)
 		}
-		b.log.of(t, "shutdown.started")[0].check(t, "INFO", "closing the pool", "active")
+		b.log.of(t, "shutdown.started")[0].check(t, "INFO", "closing the pool", "used")
 		b.log.of(t, "shutdown.completed")[0].check(t, "INFO", "pool is closed", "took_seconds")
 		if n := len(b.log.of(t, "shutdown.waiting")); n != 0 {
 			t.Errorf("%d records of waiting", n)
@@ -132,7 +132,7 @@ func TestShutdownEndsWithItsContextAndNamesEveryHolder(t *testing.T) {
 		if n := strings.Count(err.Error(), "otelpool_test.take\n"); n != 2 {
 			t.Errorf("%d holders are named", n)
 		}
-		b.log.of(t, "shutdown.completed")[0].check(t, "WARN", "gave up waiting for held connections", "held", "holders")
+		b.log.of(t, "shutdown.completed")[0].check(t, "WARN", "gave up waiting for held connections", "used", "holders")
 		if b.monitor.Health().State != healthcheck.Terminated {
 			t.Error("the last report does not say so")
 		}
@@ -324,7 +324,7 @@ func TestStatisticsAreToldOnceAMinute(t *testing.T) {
 		if len(records) != 2 {
 			t.Fatalf("%d records in three minutes less half a second, want 2", len(records))
 		}
-		records[0].check(t, "INFO", "pool statistics", "total", "idle", "active", "max_connections", "waiting", "acquires",
+		records[0].check(t, "INFO", "pool statistics", "total", "idle", "used", "max_connections", "waiting", "acquires",
 			"releases", "timeouts", "longest_wait_seconds", "status")
 		if r := records[0]; r["acquires"] != 3.0 || r["releases"] != 3.0 || r["max_connections"] != 2.0 || r["status"] != "healthy" {
 			t.Errorf("got %v", r)

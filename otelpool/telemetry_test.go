@@ -23,9 +23,8 @@ import (
 	"go.opentelemetry.io/otel/semconv/v1.43.0/dbconv"
 
 	"github.com/otelpool/pgx/healthcheck"
-	"github.com/otelpool/pgx/internal/counts"
 	"github.com/otelpool/pgx/otelpool"
-	"github.com/otelpool/pgx/tracer"
+	"github.com/otelpool/pgx/otelpool/internal/outlet/metrics"
 )
 
 // measured is a pool whose metrics are collected.
@@ -164,6 +163,7 @@ var expected = []struct {
 		{0, []string{"otelpool.reason", "idle"}}, {0, []string{"otelpool.reason", "discarded"}},
 		{0, []string{"otelpool.reason", "hijacked"}}}},
 	{"otelpool.connect.failures", "{attempt}", "counter", false, one(1, "error.type", "28P01")},
+	{"otelpool.acquires.empty", "{request}", "counter", false, one(3)},
 	{"otelpool.usage", "1", "gauge", true, one(0)},
 	{"otelpool.active.peak", "{connection}", "gauge", false, one(2)},
 	{"otelpool.wait.peak", "s", "gauge", true, one(-1)},
@@ -231,7 +231,7 @@ func TestEveryAsynchronousMetricReadsExactlyWhatHappened(t *testing.T) {
 	m := measure(t, []*sdkmetric.ManualReader{sdkmetric.NewManualReader()}, "exact")
 	m.workload(t)
 	got := m.settled(t, workloadReleases)
-	rows := make(map[string]otelpool.InstrumentRow)
+	rows := make(map[string]metrics.Instrument)
 	for _, row := range otelpool.Instruments() {
 		rows[row.Name] = row
 	}
@@ -323,7 +323,7 @@ func TestTheHistogramsCountEveryWaitHoldAndConnect(t *testing.T) {
 		counts := make(map[string]uint64)
 		for _, p := range data.DataPoints {
 			kind, failed := p.Attributes.Value("error.type")
-			want := []attribute.KeyValue{semconv.DBClientConnectionPoolName("histograms")}
+			want := m.common()
 			if failed {
 				want = append(want, attribute.KeyValue{Key: "error.type", Value: kind})
 				counts[kind.AsString()] = p.Count
@@ -342,23 +342,6 @@ func TestTheHistogramsCountEveryWaitHoldAndConnect(t *testing.T) {
 		}
 		if !maps.Equal(counts, tt.counts) {
 			t.Errorf("%s: counts %v, want %v", metric.Name, counts, tt.counts)
-		}
-	}
-}
-
-func TestTheConventionalMetricsAreNamedByTheConventions(t *testing.T) {
-	rows := otelpool.Instruments()
-	for i, c := range []interface {
-		Name() string
-		Unit() string
-		Description() string
-	}{
-		dbconv.ClientConnectionCountObservable{}, dbconv.ClientConnectionIdleMaxObservable{}, dbconv.ClientConnectionIdleMinObservable{},
-		dbconv.ClientConnectionMaxObservable{}, dbconv.ClientConnectionPendingRequestsObservable{}, dbconv.ClientConnectionTimeoutsObservable{},
-		dbconv.ClientConnectionCreateTime{}, dbconv.ClientConnectionWaitTime{}, dbconv.ClientConnectionUseTime{},
-	} {
-		if rows[i].Name != c.Name() || rows[i].Unit != c.Unit() || rows[i].Description != c.Description() {
-			t.Errorf("row %d is %+v, want %s", i, rows[i], c.Name())
 		}
 	}
 }
@@ -553,7 +536,8 @@ func TestServersAreNamedAsConfigured(t *testing.T) {
 	for dsn, want := range map[string][]attribute.KeyValue{
 		"postgres://u@db.example/shop":                                {semconv.DBNamespace("shop"), semconv.ServerAddress("db.example")},
 		"postgres://u@db.example:5432/shop":                           {semconv.DBNamespace("shop"), semconv.ServerAddress("db.example")},
-		"postgres://u@a.example:6432,b.example:6432/shop":             {semconv.DBNamespace("shop"), semconv.ServerAddress("a.example,b.example"), semconv.ServerPort(6432)},
+		"postgres://u@a.example:6432,b.example:6432/shop":             {semconv.DBNamespace("shop")},
+		"postgres://u@db.example:443/shop":                            {semconv.DBNamespace("shop"), semconv.ServerAddress("db.example"), semconv.ServerPort(443)},
 		"user=u host=/var/run/postgresql port=5433 dbname=shop":       {semconv.DBNamespace("shop"), semconv.ServerAddress("/var/run/postgresql"), semconv.ServerPort(5433)},
 		"user=u host=db.example port=6432 dbname=shop sslmode=prefer": {semconv.DBNamespace("shop"), semconv.ServerAddress("db.example"), semconv.ServerPort(6432)},
 		"postgres://u@db.example/%ff":                                 {semconv.ServerAddress("db.example")},
@@ -563,17 +547,5 @@ func TestServersAreNamedAsConfigured(t *testing.T) {
 		if !got.Equals(&want) {
 			t.Errorf("%s:\ngot  %v\nwant %v", dsn, got.ToSlice(), want.ToSlice())
 		}
-	}
-}
-
-// Counters are read one after the other while they move, and a hijack that was laid to the wrong holder is taken back.
-func TestNoCounterGoesBackwards(t *testing.T) {
-	read := func(releases, broken, hijacked int64) (c tracer.Counters) {
-		c.Counts[counts.Released], c.Counts[counts.DestroyedBroken], c.Counts[counts.Hijacked] = releases, broken, hijacked
-		return c
-	}
-	kept, hijacked := otelpool.Rising(read(10, 2, 1), read(10, 3, 0), read(12, 3, 1), read(13, 3, 2))
-	if !slices.Equal(kept, []int64{8, 8, 9, 10}) || !slices.Equal(hijacked, []int64{1, 1, 1, 2}) {
-		t.Errorf("kept %v, hijacked %v", kept, hijacked)
 	}
 }

@@ -15,7 +15,6 @@ func sample(v *view.View, late time.Duration, closed bool) healthcheck.Sample {
 		At: v.At, Late: late, HasTracer: v.HasHook, Closed: closed, Server: v.Probe.Server, Probe: v.Probe.Probe,
 		Pool: healthcheck.PoolCounts{
 			Total: v.Stat.Total, Idle: v.Stat.Idle, Used: v.Stat.Used, Constructing: v.Stat.Constructing, Max: v.Stat.Max,
-			MinConns: v.Limits.MinConns, MinIdle: v.Limits.MinIdle,
 		},
 	}
 	if !v.HasHook {
@@ -64,7 +63,7 @@ func heldConns(held []tracer.Holder) []healthcheck.HeldConn {
 		out = append(out, healthcheck.HeldConn{
 			Site: h.Site, Age: h.Age, Idle: h.Idle, Querying: h.Querying, InTx: h.InTx,
 			Leaked: h.Evidence >= tracer.EvidenceIdleHeld, Orphaned: h.Evidence >= tracer.EvidenceOrphaned,
-			Expected: h.Expected != "", NestedAcquire: h.NestedAcquire, PID: h.PID, Queries: h.Queries,
+			Expected: h.Expected != "", NestedAcquire: h.NestedAcquire, PID: h.PID,
 		})
 	}
 	return out
@@ -75,7 +74,7 @@ func pendingAcquires(waiting []tracer.Waiter) []healthcheck.PendingAcquire {
 	out := make([]healthcheck.PendingAcquire, 0, len(waiting))
 	for i := range waiting {
 		w := &waiting[i]
-		out = append(out, healthcheck.PendingAcquire{Site: w.Site, Age: w.Age, NestedAcquire: w.NestedAcquire})
+		out = append(out, healthcheck.PendingAcquire{Site: w.Site, NestedAcquire: w.NestedAcquire})
 	}
 	return out
 }

@@ -152,7 +152,7 @@ func (o *Outlet) logConnection(e tracer.ConnectionEvent) {
 	switch e.Kind {
 	case tracer.ConnectionReleased:
 		o.emit(ctx, slog.LevelInfo, telemetry.EventReleased, "connection released", append(attrs, seconds("held", e.Duration))...)
-	case tracer.AcquireFailed:
+	case tracer.ConnectionAcquireFailed:
 		o.emit(ctx, slog.LevelInfo, telemetry.EventAcquired, "acquire failed",
 			append(attrs, seconds("wait", e.Duration), slog.String(string(semconv.ErrorTypeKey), e.ErrorType))...)
 	default:

@@ -72,7 +72,7 @@ func (o *Outlet) logStatistics(v *view.View) {
 // logHealth reports a change of status, at the level that the new one deserves, with its likeliest cause. A shutdown has
 // events of its own.
 func (o *Outlet) logHealth(before, v *view.View) {
-	if before == nil || before.Report.Status == v.Report.Status || v.Report.Draining() {
+	if before == nil || before.Report.Status == v.Report.Status || v.Health.Draining() {
 		return
 	}
 	r, level := v.Report, slog.LevelInfo
