@@ -2,6 +2,7 @@ package metrics
 
 import (
 	"math"
+	"slices"
 	"sync"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -77,9 +78,9 @@ func (o *observable) options(of string) []metric.ObserveOption {
 	if known {
 		return options
 	}
-	attrs := o.common
+	attrs := slices.Clone(o.common) // NewSet sorts what it is given
 	if o.Attribute != "" {
-		attrs = append(attrs[:len(attrs):len(attrs)], o.Attribute.String(of))
+		attrs = append(attrs, o.Attribute.String(of))
 	}
 	options = []metric.ObserveOption{metric.WithAttributeSet(attribute.NewSet(attrs...))}
 	o.mu.Lock()

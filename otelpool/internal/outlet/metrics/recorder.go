@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -47,7 +48,7 @@ func newRecorder(meter metric.Meter, common []attribute.KeyValue) (*Recorder, er
 }
 
 func (r *Recorder) options(more ...attribute.KeyValue) []metric.RecordOption {
-	return []metric.RecordOption{metric.WithAttributeSet(attribute.NewSet(append(more, r.common...)...))}
+	return []metric.RecordOption{metric.WithAttributeSet(attribute.NewSet(slices.Concat(r.common, more)...))}
 }
 
 // RecordWait implements [tracer.Recorder].
