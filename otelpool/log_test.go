@@ -55,9 +55,9 @@ func (r record) check(t *testing.T, level, message string, keys ...string) {
 	if r["level"] != level || !strings.Contains(fmt.Sprint(r["msg"]), message) {
 		t.Errorf("got %v: %v, want %s: %s", r["level"], r["msg"], level, message)
 	}
-	want := append([]string{"time", "level", "msg", "event.name", "db.client.connection.pool.name"}, keys...)
+	want := append([]string{"time", "level", "msg", "otel.event.name", "db.client.connection.pool.name"}, keys...)
 	if got := slices.Sorted(maps.Keys(r)); !slices.Equal(got, slices.Sorted(slices.Values(want))) {
-		t.Errorf("%v: keys\n%q, want\n%q", r["event.name"], got, slices.Sorted(slices.Values(want)))
+		t.Errorf("%v: keys\n%q, want\n%q", r["otel.event.name"], got, slices.Sorted(slices.Values(want)))
 	}
 }
 
@@ -381,7 +381,7 @@ func (e *emitted) of(event string) (out []sdklog.Record) {
 	defer e.mu.Unlock()
 	for _, r := range e.records {
 		r.WalkAttributes(func(kv attribute.KeyValue) bool {
-			if kv.Key == "event.name" && kv.Value.AsString() == event {
+			if kv.Key == "otel.event.name" && kv.Value.AsString() == event {
 				out = append(out, r)
 			}
 			return true

@@ -70,7 +70,7 @@ func (j *journal) of(t testing.TB, event string) []record {
 		if err := json.Unmarshal(line, &r); err != nil {
 			t.Fatalf("%q is no record: %v", line, err)
 		}
-		if r["event.name"] == event {
+		if r["otel.event.name"] == event {
 			out = append(out, r)
 		}
 	}

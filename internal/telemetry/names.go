@@ -2,7 +2,10 @@
 // conventions have a name, it comes from their generated packages and not from here.
 package telemetry
 
-import "go.opentelemetry.io/otel/attribute"
+import (
+	"go.opentelemetry.io/otel/attribute"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
+)
 
 // ScopeName and Version identify the instrumentation scope of every signal.
 const (
@@ -26,10 +29,10 @@ var Buckets = [...]float64{
 	0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30,
 }
 
-// Log events: the value of the attribute event.name. An OTLP log bridge for slog cannot set the record's own event name,
+// Log events: the value of the attribute otel.event.name. An OTLP log bridge for slog cannot set the record's own event name,
 // so the collector's transform moves it there.
 const (
-	KeyEventName = "event.name"
+	KeyEventName = string(semconv.OTelEventNameKey)
 
 	EventInitialized        = "pool.initialized"
 	EventAcquired           = "connection.acquired"
