@@ -31,7 +31,7 @@ func TestAnAgentDeliversToItsGatewayWhatItTookWhileTheGatewayWasAway(t *testing.
 	}
 
 	p := newProviders(t, agent.OTLPEndpoint())
-	record(t, p.meter.Meter("example.com/shop"), "gauge", "otelpool.usage", "1")
+	record(t, p.meter.Meter("example.com/shop"), usage)
 	_, span := p.tracer.Tracer("example.com/shop").Start(t.Context(), "checkout")
 	span.End()
 	logger := slog.New(otelslog.NewHandler("example.com/shop", otelslog.WithLoggerProvider(p.logger)))

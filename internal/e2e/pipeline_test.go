@@ -40,7 +40,7 @@ func attr(m pcommon.Map, key string) string {
 func TestAMetricArrivesWithItsNameUnitAndAttributes(t *testing.T) {
 	c := collector.Run(t)
 	p := newProviders(t, c.OTLPEndpoint())
-	counter, err := p.meter.Meter("example.com/shop").Int64Counter("otelpool.acquires", metric.WithUnit("{acquire}"))
+	counter, err := p.meter.Meter("example.com/shop").Int64Counter("otelpool.acquires", metric.WithUnit("{request}"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -56,7 +56,7 @@ func TestAMetricArrivesWithItsNameUnitAndAttributes(t *testing.T) {
 		point := m.Sum().DataPoints().At(0)
 		got := fmt.Sprintln(m.Name(), m.Unit(), m.Scope.Name(), attr(m.Resource.Attributes(), "service.name"),
 			attr(point.Attributes(), "outcome"), point.IntValue())
-		if want := "otelpool.acquires {acquire} example.com/shop shop success 7\n"; got != want {
+		if want := "otelpool.acquires {request} example.com/shop shop success 7\n"; got != want {
 			return fmt.Errorf("got %q, want %q", got, want)
 		}
 		return nil
