@@ -41,10 +41,8 @@ faults: deps-postgres ## break real pools and servers in every known way and che
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 .PHONY: lint
-lint: ## run go vet and staticcheck on every module
-	go vet ./...
-	go run $(STATICCHECK) ./...
-	cd internal/e2e && go vet ./... && go run $(STATICCHECK) ./...
+lint: ## check format, length of files, go.mod, go vet and staticcheck, of every module
+	@sh internal/scripts/lint.sh $(STATICCHECK)
 
 # -count=1: the test cache does not see the programs and configurations that these tests run. The faults come by themselves: a
 # machine that is busy with other tests would be slow, and be called so.

@@ -38,7 +38,7 @@ func TestEventsGoToTheFileAsJSONInTheOrderTheyHappen(t *testing.T) {
 		if err := json.Unmarshal(lines.Bytes(), &record); err != nil {
 			t.Fatalf("%v in %s", err, lines.Text())
 		}
-		name, _ := record["event.name"].(string)
+		name, _ := record["otel.event.name"].(string)
 		events = append(events, name)
 	}
 	want := []string{"pool.initialized", "leak.suspected", "leak.recovered", "shutdown.started", "shutdown.completed"}

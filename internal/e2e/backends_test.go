@@ -72,9 +72,9 @@ func TestMetricsArePushedToPrometheusAndLogsToLokiWhereTheyExpectThem(t *testing
 		},
 	})
 	p := newProviders(t, c.OTLPEndpoint())
-	record(t, p.meter.Meter("example.com/shop"), "gauge", "otelpool.usage", "1")
+	record(t, p.meter.Meter("example.com/shop"), usage)
 	logger := slog.New(otelslog.NewHandler("example.com/shop", otelslog.WithLoggerProvider(p.logger)))
-	logger.Info("the pool is up", "event.name", "pool.initialized")
+	logger.Info("the pool is up", "otel.event.name", "pool.initialized")
 	p.flush(t)
 
 	awaitAll(t, func() error {

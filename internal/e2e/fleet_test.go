@@ -31,11 +31,11 @@ func TestAnAgentDeliversToItsGatewayWhatItTookWhileTheGatewayWasAway(t *testing.
 	}
 
 	p := newProviders(t, agent.OTLPEndpoint())
-	record(t, p.meter.Meter("example.com/shop"), "gauge", "otelpool.usage", "1")
+	record(t, p.meter.Meter("example.com/shop"), usage)
 	_, span := p.tracer.Tracer("example.com/shop").Start(t.Context(), "checkout")
 	span.End()
 	logger := slog.New(otelslog.NewHandler("example.com/shop", otelslog.WithLoggerProvider(p.logger)))
-	logger.Warn("the pool is full", "event.name", "pool.exhausted")
+	logger.Warn("the pool is full", "otel.event.name", "pool.exhausted")
 	p.flush(t)
 
 	if err := gateway.Restart(t.Context()); err != nil {

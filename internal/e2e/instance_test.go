@@ -21,7 +21,7 @@ func TestReplicasWithoutAnInstanceIDAreToldApartByPodThenHost(t *testing.T) {
 		{attribute.String("host.name", "host-2"), attribute.String("service.instance.id", "my-own")},
 	} {
 		p := newReplica(t, c.OTLPEndpoint(), identity...)
-		record(t, p.meter.Meter("example.com/shop"), "gauge", "otelpool.usage", "1")
+		record(t, p.meter.Meter("example.com/shop"), usage)
 		p.flush(t)
 	}
 
@@ -49,7 +49,7 @@ func TestSpansAndLogsHaveTheInstanceOfTheirMetrics(t *testing.T) {
 		t.Run(file, func(t *testing.T) {
 			c := collector.RunWith(t, collector.Config{Files: []string{file}, Overlays: []string{collector.FilesOnly}})
 			p := newReplica(t, c.OTLPEndpoint(), attribute.String("host.name", "host-1"))
-			record(t, p.meter.Meter("example.com/shop"), "gauge", "otelpool.usage", "1")
+			record(t, p.meter.Meter("example.com/shop"), usage)
 			_, span := p.tracer.Tracer("example.com/shop").Start(t.Context(), "checkout")
 			span.End()
 			slog.New(otelslog.NewHandler("example.com/shop", otelslog.WithLoggerProvider(p.logger))).Info("the pool is up")

@@ -14,35 +14,29 @@ import (
 	"github.com/otelpool/pgx/internal/e2e/collector"
 )
 
-// An instrument and the Prometheus name it gets: rules, dashboards and documentation use the right-hand side. A unit in
-// braces leaves no trace in the name; a gauge whose unit is 1 becomes a ratio.
-var prometheusNames = []struct{ kind, name, unit, want string }{
-	{"updown", "db.client.connection.count", "{connection}", "db_client_connection_count"},
-	{"updown", "db.client.connection.idle.max", "{connection}", "db_client_connection_idle_max"},
-	{"updown", "db.client.connection.idle.min", "{connection}", "db_client_connection_idle_min"},
-	{"updown", "db.client.connection.max", "{connection}", "db_client_connection_max"},
-	{"updown", "db.client.connection.pending_requests", "{request}", "db_client_connection_pending_requests"},
-	{"counter", "db.client.connection.timeouts", "{timeout}", "db_client_connection_timeouts_total"},
-	{"histogram", "db.client.connection.create_time", "s", "db_client_connection_create_time_seconds"},
-	{"histogram", "db.client.connection.wait_time", "s", "db_client_connection_wait_time_seconds"},
-	{"histogram", "db.client.connection.use_time", "s", "db_client_connection_use_time_seconds"},
-	{"counter", "otelpool.acquires", "{acquire}", "otelpool_acquires_total"},
-	{"counter", "otelpool.connections.closed", "{connection}", "otelpool_connections_closed_total"},
-	{"updown", "otelpool.health.status", "1", "otelpool_health_status"},
-	{"gauge", "otelpool.health.level", "{level}", "otelpool_health_level"},
-	{"gauge", "otelpool.holders.oldest_age", "s", "otelpool_holders_oldest_age_seconds"},
-	{"gauge", "otelpool.usage", "1", "otelpool_usage_ratio"},
-	{"gauge", "otelpool.hold.idle_ratio", "1", "otelpool_hold_idle_ratio"},
-	{"counter", "otelpool.hold.query_time", "s", "otelpool_hold_query_time_seconds_total"},
-	{"counter", "otelpool.outage.duration", "s", "otelpool_outage_duration_seconds_total"},
+// prometheusName is the name that rules, dashboards and documentation use. A unit in braces leaves no trace in it; a gauge whose unit
+// is 1 becomes a ratio.
+func (i instrument) prometheusName() string {
+	name := strings.ReplaceAll(i.name, ".", "_")
+	if i.unit == "s" {
+		name += "_seconds"
+	}
+	switch {
+	case i.kind == "counter":
+		name += "_total"
+	case i.kind == "gauge" && i.unit == "1" && !strings.HasSuffix(name, "_ratio"):
+		name += "_ratio"
+	}
+	return name
 }
 
 func TestEveryInstrumentHasThePrometheusNameThatRulesUse(t *testing.T) {
 	c := collector.Run(t)
 	p := newProviders(t, c.OTLPEndpoint())
 	meter := p.meter.Meter("github.com/otelpool/pgx/otelpool")
-	for _, n := range prometheusNames {
-		record(t, meter, n.kind, n.name, n.unit)
+	all := documented(t)
+	for _, i := range all {
+		record(t, meter, i)
 	}
 	p.flush(t)
 
@@ -51,9 +45,9 @@ func TestEveryInstrumentHasThePrometheusNameThatRulesUse(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		for _, n := range prometheusNames {
-			if families[n.want] == nil {
-				return fmt.Errorf("%s in %s is not %s: the endpoint has\n%s", n.name, n.unit, n.want, names(families))
+		for _, i := range all {
+			if want := i.prometheusName(); families[want] == nil {
+				return fmt.Errorf("%s in %s is not %s: the endpoint has\n%s", i.name, i.unit, want, names(families))
 			}
 		}
 		return nil
@@ -73,27 +67,29 @@ func TestEveryInstrumentHasThePrometheusNameThatRulesUse(t *testing.T) {
 }
 
 // record makes an instrument and records one value with it.
-func record(t *testing.T, meter metric.Meter, kind, name, unit string) {
+func record(t *testing.T, meter metric.Meter, in instrument) {
 	t.Helper()
 	attrs := metric.WithAttributes(attribute.String("db.client.connection.pool.name", "main"))
 	var err error
-	switch kind {
+	switch in.kind {
 	case "counter":
 		var i metric.Float64Counter
-		i, err = meter.Float64Counter(name, metric.WithUnit(unit))
+		i, err = meter.Float64Counter(in.name, metric.WithUnit(in.unit))
 		i.Add(t.Context(), 1, attrs)
-	case "updown":
+	case "updowncounter":
 		var i metric.Int64UpDownCounter
-		i, err = meter.Int64UpDownCounter(name, metric.WithUnit(unit))
+		i, err = meter.Int64UpDownCounter(in.name, metric.WithUnit(in.unit))
 		i.Add(t.Context(), 1, attrs)
 	case "gauge":
 		var i metric.Float64Gauge
-		i, err = meter.Float64Gauge(name, metric.WithUnit(unit))
+		i, err = meter.Float64Gauge(in.name, metric.WithUnit(in.unit))
 		i.Record(t.Context(), 0.5, attrs)
 	case "histogram":
 		var i metric.Float64Histogram
-		i, err = meter.Float64Histogram(name, metric.WithUnit(unit))
+		i, err = meter.Float64Histogram(in.name, metric.WithUnit(in.unit))
 		i.Record(t.Context(), 0.5, attrs)
+	default:
+		t.Fatalf("%s is of kind %q", in.name, in.kind)
 	}
 	if err != nil {
 		t.Fatal(err)

@@ -40,7 +40,7 @@ func attr(m pcommon.Map, key string) string {
 func TestAMetricArrivesWithItsNameUnitAndAttributes(t *testing.T) {
 	c := collector.Run(t)
 	p := newProviders(t, c.OTLPEndpoint())
-	counter, err := p.meter.Meter("example.com/shop").Int64Counter("otelpool.acquires", metric.WithUnit("{acquire}"))
+	counter, err := p.meter.Meter("example.com/shop").Int64Counter("otelpool.acquires", metric.WithUnit("{request}"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -56,7 +56,7 @@ func TestAMetricArrivesWithItsNameUnitAndAttributes(t *testing.T) {
 		point := m.Sum().DataPoints().At(0)
 		got := fmt.Sprintln(m.Name(), m.Unit(), m.Scope.Name(), attr(m.Resource.Attributes(), "service.name"),
 			attr(point.Attributes(), "outcome"), point.IntValue())
-		if want := "otelpool.acquires {acquire} example.com/shop shop success 7\n"; got != want {
+		if want := "otelpool.acquires {request} example.com/shop shop success 7\n"; got != want {
 			return fmt.Errorf("got %q, want %q", got, want)
 		}
 		return nil
@@ -104,12 +104,19 @@ func TestASpanArrivesWithItsAttributes(t *testing.T) {
 	})
 }
 
-func TestALogArrivesWithItsEventNameAndTrace(t *testing.T) {
+// TestALog_ArrivesWithItsEventNameAndTrace by the attribute of the conventions and by the one of older programs.
+func TestALog_ArrivesWithItsEventNameAndTrace(t *testing.T) {
+	for _, attribute := range []string{"otel.event.name", "event.name"} {
+		t.Run(attribute, func(t *testing.T) { logArrives(t, attribute) })
+	}
+}
+
+func logArrives(t *testing.T, attribute string) {
 	c := collector.Run(t)
 	p := newProviders(t, c.OTLPEndpoint())
 	ctx, span := p.tracer.Tracer("example.com/shop").Start(t.Context(), "checkout")
 	logger := slog.New(otelslog.NewHandler("example.com/shop", otelslog.WithLoggerProvider(p.logger)))
-	logger.WarnContext(ctx, "a connection is held", "event.name", "leak.suspected", "db.client.connection.pool.name", "main")
+	logger.WarnContext(ctx, "a connection is held", attribute, "leak.suspected", "db.client.connection.pool.name", "main")
 	span.End()
 	p.flush(t)
 
@@ -125,8 +132,8 @@ func TestALogArrivesWithItsEventNameAndTrace(t *testing.T) {
 		if got != want {
 			return fmt.Errorf("got %q, want %q", got, want)
 		}
-		if name, ok := l.Attributes().Get("event.name"); ok {
-			return fmt.Errorf("the attribute event.name is still there: %q", name.AsString())
+		if name, ok := l.Attributes().Get(attribute); ok {
+			return fmt.Errorf("the attribute %s is still there: %q", attribute, name.AsString())
 		}
 		return nil
 	})

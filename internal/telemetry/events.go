@@ -8,7 +8,7 @@ import (
 
 // KeyEventName is the attribute that carries a log event's name. A log bridge for slog cannot set the record's own event name;
 // this is the attribute that the conventions made for that, and the collector's transform moves it there.
-const KeyEventName = "otel.event.name"
+const KeyEventName = string(semconv.OTelEventNameKey)
 
 // Log events.
 const (

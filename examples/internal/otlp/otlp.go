@@ -48,7 +48,8 @@ func Setup(ctx context.Context, service string) (*SDK, error) {
 	}
 	mp := sdkmetric.NewMeterProvider(sdkmetric.WithResource(res), sdkmetric.WithReader(reader(metrics)))
 	tp := sdktrace.NewTracerProvider(sdktrace.WithResource(res), sdktrace.WithBatcher(spans))
-	lp := sdklog.NewLoggerProvider(sdklog.WithResource(res), sdklog.WithProcessor(sdklog.NewBatchProcessor(logs)))
+	lp := sdklog.NewLoggerProvider(sdklog.WithResource(res),
+		sdklog.WithProcessor(eventNamer{}), sdklog.WithProcessor(sdklog.NewBatchProcessor(logs)))
 	otel.SetErrorHandler(newErrorHandler(slog.Default()))
 	otel.SetMeterProvider(mp)
 	otel.SetTracerProvider(tp)

@@ -60,19 +60,13 @@ func TestEveryFaultIsNamedRightlyAndInTime(t *testing.T) {
 	t.Parallel()
 	var seen matrix
 	t.Run("scenarios", func(t *testing.T) {
-		shared, lent := newServer(t), newLender(t)
+		servers := newServers(t)
 		for _, s := range slices.Concat(applicationFaults, serverFaults, networkFaults) {
 			for _, size := range s.sizes {
 				t.Run(fmt.Sprintf("%s/max=%d,min=%d", s.name, size.max, size.min), func(t *testing.T) {
 					t.Parallel()
-					server := shared
-					switch {
-					case len(s.server) > 0:
-						server = newServer(t, s.server...)
-					case s.own:
-						server = lent.borrow()
-						defer lent.giveBack(server)
-					}
+					server, giveBack := servers.serve(t, s)
+					defer giveBack()
 					seen.add(fairly(t, func() outcome {
 						b := newBench(t, server)
 						defer b.close()
@@ -83,15 +77,11 @@ func TestEveryFaultIsNamedRightlyAndInTime(t *testing.T) {
 		}
 		t.Run("process starved", func(t *testing.T) {
 			t.Parallel()
-			seen.add(fairly(t, func() outcome { return starve(t, shared) }))
+			seen.add(fairly(t, func() outcome { return starve(t, servers.shared) }))
 		})
 	})
 	seen.print(os.Stdout)
-	for _, o := range seen.all {
-		if err := o.wrong(); err != nil {
-			t.Errorf("%s, %v: %v", o.name, o.size, err)
-		}
-	}
+	seen.check(t)
 	if p95, _ := seen.recovery(); p95 > 30*time.Second {
 		t.Errorf("healthy again after %v (p95)", p95)
 	}
@@ -127,12 +117,14 @@ func (b *bench) suffer(s scenario, size size) (o outcome) {
 		b.await(func(r healthcheck.Report) bool { return slices.Contains(s.truth, said(r)) })
 	}
 	b.t.Logf("%s after %v", o.said, o.detect.Round(10*time.Millisecond))
+	b.answers()
 	heal()
 	healed := time.Now()
 	if r, ok := b.await(healthy); !ok {
 		b.t.Errorf("not healthy after the fault: %s, %+v", r.State, r.Findings)
 	}
-	o.recover = time.Since(healed)
+	o.recover, o.starved = time.Since(healed), b.starved
+	b.answers()
 	return o
 }
 

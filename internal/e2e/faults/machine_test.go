@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"sync"
-	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -89,22 +88,3 @@ func (w *witness) stop() {
 	<-w.done
 	_ = w.server.Close()
 }
-
-// lender has a few servers for scenarios that need one for themselves, and leave it as it was.
-type lender struct {
-	t    *testing.T
-	free chan *postgres.Server
-}
-
-func newLender(t *testing.T) *lender {
-	const servers = 6
-	l := &lender{t: t, free: make(chan *postgres.Server, servers)}
-	for range servers {
-		l.free <- newServer(t)
-	}
-	return l
-}
-
-func (l *lender) borrow() *postgres.Server { return <-l.free }
-
-func (l *lender) giveBack(s *postgres.Server) { l.free <- s }

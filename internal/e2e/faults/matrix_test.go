@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"testing"
 	"text/tabwriter"
 	"time"
 
@@ -22,6 +23,7 @@ type outcome struct {
 	detect, limit time.Duration
 	recover       time.Duration
 	outage        bool // the database was away, so that recover counts from its return
+	starved       bool // the process was called starved at some time
 }
 
 // wrong says what should have been different.
@@ -32,6 +34,9 @@ func (o outcome) wrong() error {
 	}
 	if o.detect > o.limit {
 		err = errors.Join(err, fmt.Errorf("said after %v, want %v", o.detect, o.limit))
+	}
+	if o.starved && o.truth != healthcheck.CauseProcessStarved {
+		err = errors.Join(err, errors.New("the process was called starved"))
 	}
 	return err
 }
@@ -46,6 +51,16 @@ func (m *matrix) add(o outcome) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.all = append(m.all, o)
+}
+
+// check fails the test for every run that should have been different.
+func (m *matrix) check(t *testing.T) {
+	t.Helper()
+	for _, o := range m.all {
+		if err := o.wrong(); err != nil {
+			t.Errorf("%s, %v: %v", o.name, o.size, err)
+		}
+	}
 }
 
 // recovery is the 95th percentile of how long it took to be healthy after the database had returned.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -34,6 +35,9 @@ type bench struct {
 	pool    *pgxpool.Pool
 	monitor *otelpool.Monitor
 	broken  atomic.Bool // for hooks that a scenario makes misbehave
+	log     slog.Handler
+	opened  atomic.Bool // pool and monitor are there: a log handler may be called before
+	starved bool        // a report named process_starved
 
 	workers sync.WaitGroup
 	stop    context.CancelFunc
@@ -46,7 +50,7 @@ var named atomic.Int64
 
 // newBench is a bench without a pool. Its sessions have a name of their own on the server.
 func newBench(t *testing.T, server *postgres.Server) *bench {
-	b := &bench{t: t, server: server, name: fmt.Sprintf("faults%d", named.Add(1))}
+	b := &bench{t: t, server: server, name: fmt.Sprintf("faults%d", named.Add(1)), log: slog.DiscardHandler}
 	b.dsn = server.DSNFor("app", "app", "faults") + "&application_name=" + b.name
 	b.ctx, b.stop = context.WithCancel(context.Background())
 	return b
@@ -66,23 +70,26 @@ func (b *bench) open(s size, tweak func(*bench, *pgxpool.Config), opts ...otelpo
 		tweak(b, cfg)
 	}
 	b.must(otelpool.Configure(cfg, append(opts, otelpool.WithLeakThreshold(threshold),
-		otelpool.WithLogger(slog.New(slog.DiscardHandler)))...))
+		otelpool.WithLogger(slog.New(b.log)))...))
 	b.pool, err = pgxpool.NewWithConfig(b.t.Context(), cfg)
 	b.must(err)
 	b.monitor, err = otelpool.Instrument(b.pool)
 	b.must(err)
+	b.opened.Store(true)
 }
 
 // close ends the workload and the pool.
 func (b *bench) close() {
 	b.stop()
-	b.workers.Wait()
+	b.promptly("the end of the workload", b.workers.Wait)
 	if b.monitor != nil { // nil if making it failed
-		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
-		defer cancel()
-		if err := b.monitor.Shutdown(ctx); err != nil {
-			b.t.Errorf("the scenario leaves something behind: %v", err)
-		}
+		b.promptly("Shutdown", func() {
+			ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+			defer cancel()
+			if err := b.monitor.Shutdown(ctx); err != nil {
+				b.t.Errorf("the scenario leaves something behind: %v", err)
+			}
+		})
 	}
 	if b.network != nil {
 		b.network.close()
@@ -150,7 +157,9 @@ func (b *bench) must(err error) {
 // await waits until the report satisfies ok.
 func (b *bench) await(ok func(healthcheck.Report) bool) (last healthcheck.Report, found bool) {
 	for start := time.Now(); time.Since(start) < patience; time.Sleep(interval / 50) {
-		if last = b.monitor.Health(); ok(last) {
+		last = b.monitor.Health()
+		b.starved = b.starved || slices.ContainsFunc(last.Findings, isStarved)
+		if ok(last) {
 			return last, true
 		}
 	}
@@ -160,6 +169,8 @@ func (b *bench) await(ok func(healthcheck.Report) bool) (last healthcheck.Report
 func healthy(r healthcheck.Report) bool { return r.Status == healthcheck.Healthy }
 
 func unwell(r healthcheck.Report) bool { return r.Status > healthcheck.Healthy }
+
+func isStarved(f healthcheck.Finding) bool { return f.Cause == healthcheck.CauseProcessStarved }
 
 func said(r healthcheck.Report) healthcheck.Cause {
 	if len(r.Findings) == 0 {

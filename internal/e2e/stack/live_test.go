@@ -89,7 +89,8 @@ var seen = strings.NewReplacer("$job", "otelpool-demo", "$service", "otelpool-de
 
 // unseen are the queries that the script gives no data to, by where they come from, and why.
 var unseen = map[string]string{
-	"rule PoolNotReporting": "a pool that is gone is so for minutes",
+	"rule PoolNotReporting":  "a pool that is gone is so for minutes",
+	"rule PoolHealthUnknown": "a pool is unknown only at its beginning and its end, which the rule leaves out",
 }
 
 // queries are all that anybody is meant to ask Prometheus, with where they come from.

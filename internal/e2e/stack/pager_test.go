@@ -63,6 +63,12 @@ func (p *pager) called(alert string) error {
 	return nil
 }
 
+func (p *pager) hasFired(alert string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.fired[alert]
+}
+
 func (p *pager) names() []string {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -1,0 +1,100 @@
+package faults
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// hostileHandler is a log handler that harms whoever calls it. It wants records of every level, as the handlers of log bridges do.
+type hostileHandler struct {
+	name   string
+	harm   func(b *bench, relented <-chan struct{})
+	bench  *bench
+	called *atomic.Int64
+
+	relented chan struct{}
+	relent   func() // ends what blocks
+}
+
+func (h hostileHandler) Enabled(context.Context, slog.Level) bool { return true }
+
+func (h hostileHandler) Handle(context.Context, slog.Record) error {
+	h.called.Add(1)
+	h.harm(h.bench, h.relented)
+	return nil
+}
+
+func (h hostileHandler) WithAttrs([]slog.Attr) slog.Handler { return h }
+func (h hostileHandler) WithGroup(string) slog.Handler      { return h }
+
+// of returns the handler for one bench, which logs to it.
+func (h hostileHandler) of(b *bench) hostileHandler {
+	h.bench, h.called, h.relented = b, new(atomic.Int64), make(chan struct{})
+	h.relent = sync.OnceFunc(func() { close(h.relented) })
+	b.log = h
+	return h
+}
+
+// hostileHandlers are the ways in which handlers of users have been seen to misbehave.
+var hostileHandlers = []hostileHandler{
+	{name: "blocks for 10 s", harm: func(_ *bench, relented <-chan struct{}) {
+		select {
+		case <-relented:
+		case <-time.After(10 * time.Second):
+		}
+	}},
+	{name: "blocks for ever", harm: func(_ *bench, relented <-chan struct{}) { <-relented }},
+	{name: "panics", harm: func(*bench, <-chan struct{}) { panic("a log handler panics") }},
+	{name: "acquires from the pool", harm: func(b *bench, _ <-chan struct{}) {
+		if !b.opened.Load() {
+			return
+		}
+		if conn, err := b.pool.Acquire(b.ctx); err == nil {
+			conn.Release()
+		}
+	}},
+	{name: "asks the monitor", harm: func(b *bench, _ <-chan struct{}) {
+		if b.opened.Load() {
+			b.monitor.Stats()
+			b.monitor.Health()
+			b.monitor.Holders()
+		}
+	}},
+}
+
+// prompt bounds what must not wait for a log handler. It is far more than any of it takes on a busy machine, and ends before a wait for
+// ever would.
+const prompt = 30 * time.Second
+
+// promptly reports that f does not return, and then has the log handler let go, so that f can.
+func (b *bench) promptly(what string, f func()) {
+	b.t.Helper()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		f()
+	}()
+	select {
+	case <-done:
+		return
+	case <-time.After(prompt):
+		b.t.Errorf("%s has not come after %v", what, prompt)
+	}
+	if h, ok := b.log.(hostileHandler); ok {
+		h.relent()
+	}
+	<-done
+}
+
+// answers asks the monitor all that must be there at once, whatever goes on.
+func (b *bench) answers() {
+	b.t.Helper()
+	b.promptly("an answer of the monitor", func() {
+		b.monitor.Stats()
+		b.monitor.Health()
+		b.monitor.Holders()
+	})
+}
