@@ -17,6 +17,7 @@ type Batch struct {
 	View    *view.View // the latest; nil if none is new
 	Events  []view.Event
 	Dropped int64 // events that found no room
+	Last    bool  // nothing comes after it
 }
 
 // Mailbox hands batches to one listener, on a goroutine of its own. All methods are safe for concurrent use, and none but
@@ -75,19 +76,20 @@ func (b *Mailbox) signal() {
 func (b *Mailbox) run() {
 	defer close(b.done)
 	for range b.wake {
-		batch, last := b.take()
+		batch := b.take()
 		b.guard.Do(b.while, func() { b.listen(batch) })
-		if last {
+		if batch.Last {
 			return
 		}
 	}
 }
 
-func (b *Mailbox) take() (batch Batch, last bool) {
+func (b *Mailbox) take() (batch Batch) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	batch, b.next = b.next, Batch{}
-	return batch, b.closed
+	batch.Last = b.closed
+	return batch
 }
 
 // Close has the listener read what is left and end. It waits until patience is done, and says whether the listener ended:

@@ -58,30 +58,28 @@ func New(c Config) *Outlet {
 	return o
 }
 
-// ended is posted last.
-type ended struct{}
-
-// Close writes what is left. It waits until patience is done, and says whether all was written.
-func (o *Outlet) Close(patience <-chan struct{}) (written bool) {
-	o.Post(ended{})
-	return o.Mailbox.Close(patience)
-}
-
 // write is called with what has come since the last call.
 func (o *Outlet) write(b mailbox.Batch) {
 	o.logEvents(b.Events)
 	o.logDropped(b)
-	if b.View == nil {
-		return
+	if b.View != nil {
+		o.logView(b.View)
 	}
-	before, now := o.previous, b.View
-	o.previous = now
-	o.logStart(now)
-	o.logUsage(now)
-	o.logExhaustion(before, now)
-	o.logHealth(before, now)
-	o.logStatistics(now)
-	o.state.leaks.close(o, now.At)
+	if b.Last {
+		o.state.leaks.report(o)
+	}
+}
+
+// logView writes what a view adds to the one before it, which is nil for the first.
+func (o *Outlet) logView(v *view.View) {
+	before := o.previous
+	o.previous = v
+	o.logStart(v)
+	o.logUsage(v)
+	o.logExhaustion(before, v)
+	o.logHealth(before, v)
+	o.logStatistics(v)
+	o.state.leaks.close(o, v.At)
 }
 
 // logEvents writes events in their order. Those of one look that say the same of several connections become one record.
@@ -105,8 +103,6 @@ func (o *Outlet) logEvents(events []view.Event) {
 		case view.StatOnly:
 			o.warn(telemetry.EventStatOnly, "pool was built without the hook: waits, holds, leaks and causes cannot be seen; "+
 				"call otelpool.Configure(cfg), as the last change of cfg, before pgxpool.NewWithConfig(ctx, cfg)")
-		case ended:
-			o.state.leaks.report(o)
 		case view.Panicked:
 			o.emit(context.Background(), slog.LevelError, telemetry.EventPanicked, "a panic was caught while "+e.While,
 				slog.String("panic", e.Value), slog.String("stack", e.Stack))
