@@ -39,6 +39,13 @@ func TestConfigureThatComesTooLateIsToldFromOneInTime(t *testing.T) {
 func TestAPoolWhoseAfterConnectFailsIsNotHealthyForTheProbesSake(t *testing.T) {
 	cfg := pgtest.Config(t)
 	cfg.AfterConnect = func(context.Context, *pgx.Conn) error { return errors.New("role tenant does not exist") }
+	var probed atomic.Int64
+	cfg.BeforeConnect = func(_ context.Context, c *pgx.ConnConfig) error {
+		if c.RuntimeParams["application_name"] == "otelpool probe" {
+			probed.Add(1)
+		}
+		return nil
+	}
 	policy := healthcheck.Evidence()
 	policy.MinStateDuration, policy.RecoveryGrace = 0, 50*time.Millisecond
 	if err := otelpool.Configure(cfg, quiet(otelpool.WithPolicy(policy))...); err != nil {
@@ -50,7 +57,11 @@ func TestAPoolWhoseAfterConnectFailsIsNotHealthyForTheProbesSake(t *testing.T) {
 		t.Fatal("it connects")
 	}
 	eventually(t, "it is unhealthy", func() bool { return monitor.Health().Status == healthcheck.Unhealthy })
-	time.Sleep(500 * time.Millisecond) // the probe has connected by now, and a few times looked
+	eventually(t, "the probe has tried", func() bool { return probed.Load() > 0 })
+	judged := monitor.Health().At
+	eventually(t, "the probe has answered, and was judged by", func() bool {
+		return monitor.Health().At.After(judged.Add(500 * time.Millisecond))
+	})
 	if h := monitor.Health(); h.Status != healthcheck.Unhealthy {
 		t.Errorf("%s: %+v", h.Status, h.Findings)
 	}
@@ -60,8 +71,10 @@ func TestWhatFailsForTheProbeIsNotCountedAsThePools(t *testing.T) {
 	cfg := pgtest.Config(t)
 	var down atomic.Bool
 	cfg.MaxConns = 1
+	var refused atomic.Int64
 	cfg.BeforeConnect = func(context.Context, *pgx.ConnConfig) error {
 		if down.Load() {
+			refused.Add(1)
 			return errors.New("token service is down")
 		}
 		return nil
@@ -74,7 +87,9 @@ func TestWhatFailsForTheProbeIsNotCountedAsThePools(t *testing.T) {
 	held := acquire(t, t.Context(), pool)
 	down.Store(true)
 	eventually(t, "the leak is seen", func() bool { return names(monitor, healthcheck.CauseLeak) })
-	time.Sleep(300 * time.Millisecond)
+	eventually(t, "the probe was refused", func() bool { return refused.Load() > 0 })
+	judged := monitor.Health().At
+	eventually(t, "its failure is known", func() bool { return monitor.Health().At.After(judged.Add(50 * time.Millisecond)) })
 	held.Release()
 	if e := monitor.Stats().LastError; e != "" {
 		t.Errorf("the probe's failure is the pool's last error: %s", e)
