@@ -62,7 +62,7 @@ func (f *facts) underPressure(v *verdict) bool {
 	if v.symptoms&thresholds != 0 {
 		return true
 	}
-	return v.symptoms&waits != 0 && f.contended()
+	return v.symptoms&waits != 0 && f.contended
 }
 
 // pressureText says how much of the pool is in use, and how long callers wait.

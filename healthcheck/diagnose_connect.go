@@ -63,9 +63,9 @@ func diagnoseConnecting(f *facts, v *verdict) []candidate {
 		weight = weightNoWay
 	case v.symptoms&connectFailing != 0:
 		weight = weightConnectFailing
-	case v.symptoms&waits != 0 && !r.failing() && r.hushed(f):
+	case v.symptoms&waits != 0 && !r.failing() && r.serverSilent(f):
 		return []candidate{f.noAnswer(weightSilent)}
-	case v.symptoms&connectionLost != 0 && f.happenedWithin(r.failedAt, f.p.ErrorWindow):
+	case v.symptoms&connectionLost != 0 && f.happenedWithin(r.connect.at, f.p.ErrorWindow):
 		weight = f.weighPast(v, weightConnectFailed)
 	case v.symptoms&acquireFailed != 0 && ofConnection(f.s.Traffic.LastErrorType):
 		return []candidate{f.failedAcquire(f.weighPast(v, weightAcquireFailed))}
@@ -75,8 +75,8 @@ func diagnoseConnecting(f *facts, v *verdict) []candidate {
 	if !r.failing() && v.symptoms&cannotServe != 0 {
 		return []candidate{f.noAnswer(weight)}
 	}
-	cause := connectCause(r.errorType, r.text)
-	fix := remedyFor(cause, r.errorType)
+	cause := connectCause(r.connect.kind, r.connect.text)
+	fix := remedyFor(cause, r.connect.kind)
 	return []candidate{newCandidate(weight, cause, fix.summary, f.connectEvidence(), fix.advice)}
 }
 
@@ -92,13 +92,13 @@ func (f *facts) weighPast(v *verdict, weight float64) float64 {
 func (f *facts) noAnswer(weight float64) candidate {
 	r, fix := &f.reach, remedies[errtype.Timeout]
 	var evidence []string
-	if r.hanging > 0 {
-		evidence = append(evidence, fmt.Sprintf("connects have been in flight for %s and none has ended", short(r.hanging)))
+	if r.silence.connects > 0 {
+		evidence = append(evidence, fmt.Sprintf("connects have been in flight for %s and none has ended", short(r.silence.connects)))
 	}
-	if r.silent > 0 {
-		evidence = append(evidence, fmt.Sprintf("nothing came back from the server for %s", short(r.silent)))
+	if r.silence.answers > 0 {
+		evidence = append(evidence, fmt.Sprintf("nothing came back from the server for %s", short(r.silence.answers)))
 	}
-	if t := &f.s.Traffic; t.Waiting > 0 && !f.contended() {
+	if t := &f.s.Traffic; t.Waiting > 0 && !f.contended {
 		evidence = append(evidence, count(t.Waiting, "request")+" waiting for it, though the pool is not full")
 	}
 	return newCandidate(weight, CauseUnreachable, fix.summary, evidence, fix.advice)
@@ -129,14 +129,14 @@ func connectCause(errorType, text string) Cause {
 
 func (f *facts) connectEvidence() []string {
 	r := &f.reach
-	evidence := []string{fmt.Sprintf("the last attempt failed %s: %s", f.ago(r.failedAt), describeError(r.errorType, r.text))}
+	evidence := []string{fmt.Sprintf("the last attempt failed %s: %s", f.ago(r.connect.at), describeError(r.connect.kind, r.connect.text))}
 	if n := f.s.Counts[counts.ConnectFailures]; n > 0 {
 		evidence = append(evidence, count(n, "connect")+" failed so far")
 	}
-	if r.proof.IsZero() {
+	if r.lastAnsweredAt.IsZero() {
 		evidence = append(evidence, "no connection has ever been made")
 	} else {
-		evidence = append(evidence, "the server last answered "+f.ago(r.proof))
+		evidence = append(evidence, "the server last answered "+f.ago(r.lastAnsweredAt))
 	}
 	evidence = append(evidence, count(r.usable, "connection")+" left in the pool")
 	if s := f.s.Server; s != nil && s.MaxConns > 0 {
@@ -157,29 +157,29 @@ func describeError(errorType, text string) string {
 // first cause for as long as nothing has connected since: that nobody listens now is only its consequence.
 func diagnoseShutdown(f *facts, v *verdict) []candidate {
 	r := &f.reach
-	after := !r.proof.After(r.lostAt) && r.failedAt.After(r.lostAt)
-	if r.lostAt.IsZero() || v.symptoms&(cannotServe|connectFailing|connectionLost) == 0 {
+	after := !r.lastAnsweredAt.After(r.lost.at) && r.connect.at.After(r.lost.at)
+	if r.lost.at.IsZero() || v.symptoms&(cannotServe|connectFailing|connectionLost) == 0 {
 		return nil
 	}
-	cause := Classify(r.lostType)
+	cause := Classify(r.lost.kind)
 	told := cause == CauseServerShutdown
 	weight := 0.0
 	switch {
-	case told && after && connectCause(r.errorType, r.text) == CauseUnreachable:
+	case told && after && connectCause(r.connect.kind, r.connect.text) == CauseUnreachable:
 		weight = weightShutdownSaid
-	case !f.happenedWithin(r.lostAt, f.p.ErrorWindow):
+	case !f.happenedWithin(r.lost.at, f.p.ErrorWindow):
 		return nil
 	case v.symptoms&(cannotServe|connectFailing) != 0:
 		weight = weightSessionsLost
 	default:
 		weight = f.weighPast(v, weightSessionsLostBefore)
 	}
-	evidence := []string{fmt.Sprintf("the last connection was lost %s%s", f.ago(r.lostAt), parenthesised(r.lostType)),
+	evidence := []string{fmt.Sprintf("the last connection was lost %s%s", f.ago(r.lost.at), parenthesised(r.lost.kind)),
 		count(f.s.Counts[counts.Lost], "connection") + " lost so far"}
-	if !r.proof.After(r.lostAt) {
+	if !r.lastAnsweredAt.After(r.lost.at) {
 		evidence = append(evidence, "nothing has connected since")
 	} else {
-		evidence = append(evidence, "the server answered again within "+short(max(0, firstProof(f.all, r.lostAt).Sub(r.lostAt))))
+		evidence = append(evidence, "the server answered again within "+short(max(0, firstAnswerAfter(r.lost.at, f.all).Sub(r.lost.at))))
 	}
 	return []candidate{lostFinding(weight, cause, evidence)}
 }
@@ -235,12 +235,12 @@ func diagnoseSlowConnect(f *facts, v *verdict) []candidate {
 		d = &f.last
 	}
 	each := d.connect()
-	connecting := f.s.Connect.InFlight > 0 && f.reach.hanging > 0
-	if !connecting && each < max(f.peak(), f.p.PeakWait)/2 {
+	connecting := f.s.Connect.InFlight > 0 && f.reach.silence.connects > 0
+	if !connecting && each < max(longestWait(f.s), f.p.PeakWait)/2 {
 		return nil
 	}
 	weight := weightSlowConnect
-	if f.contended() {
+	if f.contended {
 		weight = weightSlowConnectFull
 	}
 	var evidence []string
@@ -248,9 +248,9 @@ func diagnoseSlowConnect(f *facts, v *verdict) []candidate {
 		evidence = append(evidence, fmt.Sprintf("%s made in %s, taking %s on average", count(n, "connection"), short(d.span), short(each)))
 	}
 	if n := f.s.Connect.InFlight; n > 0 {
-		evidence = append(evidence, fmt.Sprintf("%s in flight for %s", count(n, "connect"), short(f.reach.hanging)))
+		evidence = append(evidence, fmt.Sprintf("%s in flight for %s", count(n, "connect"), short(f.reach.silence.connects)))
 	}
-	evidence = append(evidence, "the longest wait was "+short(f.peak()))
+	evidence = append(evidence, "the longest wait was "+short(longestWait(f.s)))
 	return []candidate{newCandidate(weight, CauseSlowConnect, "Requests wait for connections that are slow to be made.", evidence,
 		"Keep connections ready (MinConns, MinIdleConns, a longer MaxConnLifetime), and see what slows the handshake: DNS, TLS, authentication, distance.")}
 }

@@ -81,7 +81,7 @@ func diagnoseUndersized(f *facts, v *verdict) []candidate {
 	c := &f.holders
 	busy := c.share(working) + c.share(querying)
 	long := c.count[expectedLong]
-	if v.symptoms&waits == 0 || !f.contended() || v.late || f.slowness().slow || f.mostlyIdle() || !f.s.HasTracer {
+	if v.symptoms&waits == 0 || !f.contended || v.late || f.slowness().slow || f.mostlyIdle() || !f.s.HasTracer {
 		return nil
 	}
 	if busy == 0 && 2*long < f.s.Pool.Max {
@@ -167,7 +167,7 @@ func diagnoseStarved(f *facts, v *verdict) []candidate {
 // pausedAt says whether the process was paused shortly before t.
 func (f *facts) pausedAt(t time.Time) bool {
 	for i := range f.all {
-		if since := t.Sub(f.all[i].At); f.lateAt(i) && since >= -f.all[i].Late && since <= 2*time.Second {
+		if since := t.Sub(f.all[i].At); f.all.lateAt(i, f.p) && since >= -f.all[i].Late && since <= 2*time.Second {
 			return true
 		}
 	}

@@ -20,7 +20,7 @@ type loss struct {
 // lost says that the newest verdict, explained by why, is that there is no server: no way through to it, or a stuck pool
 // to which it has stopped to answer.
 func (f *facts) lost(v *verdict, why []Finding) bool {
-	gone := v.symptoms&cannotServe != 0 || v.symptoms&stuckPool != 0 && f.reach.hushed(f)
+	gone := v.symptoms&cannotServe != 0 || v.symptoms&stuckPool != 0 && f.reach.serverSilent(f)
 	return gone && slices.Contains(outageCauses, why[0].Cause)
 }
 

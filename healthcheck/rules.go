@@ -59,7 +59,7 @@ func (v *verdict) add(tier Status, s symptom, format string, args ...any) {
 
 // decide applies the rules of the policy.
 func decide(f *facts) verdict {
-	v := verdict{tier: Unknown, quiet: f.quiet(), late: f.late()}
+	v := verdict{tier: Unknown, quiet: f.quiet(), late: f.late}
 	if f.known() {
 		v.tier = Healthy
 	}
@@ -83,13 +83,13 @@ func decide(f *facts) verdict {
 // that merely does not answer may be a process that does not listen, so lateness excuses silence.
 func (f *facts) serviceRules(v *verdict) {
 	r := &f.reach
-	if !r.gone() {
+	if !r.noUsablePath() {
 		return
 	}
 	if r.failing() {
-		v.add(Unhealthy, cannotServe, "the last attempt to connect failed %s: %s", f.ago(r.failedAt), r.errorType)
+		v.add(Unhealthy, cannotServe, "the last attempt to connect failed %s: %s", f.ago(r.connect.at), r.connect.kind)
 	} else if !v.late {
-		v.add(Unhealthy, cannotServe, "connects have been without an answer for %s", short(r.hanging))
+		v.add(Unhealthy, cannotServe, "connects have been without an answer for %s", short(r.silence.connects))
 	}
 }
 
@@ -97,21 +97,21 @@ func (f *facts) serviceRules(v *verdict) {
 func (f *facts) errorRules(v *verdict) {
 	r, t := &f.reach, &f.s.Traffic
 	recent := func(at time.Time) bool { return f.happenedWithin(at, f.p.ErrorWindow) }
-	if v.symptoms&cannotServe == 0 && recent(r.trouble) {
+	if v.symptoms&cannotServe == 0 && recent(r.troubleAt) {
 		switch {
-		case r.recovered.IsZero() && r.failing():
-			v.add(Degraded, connectFailing, "the last attempt to connect failed %s: %s", f.ago(r.failedAt), r.errorType)
-		case r.recovered.IsZero():
-			if recent(r.lostAt) && !r.proof.After(r.lostAt) { // otherwise it was an acquire that failed, see below
-				v.add(Degraded, connectionLost, "a connection was lost %s", f.ago(r.lostAt))
+		case r.recoveredAt.IsZero() && r.failing():
+			v.add(Degraded, connectFailing, "the last attempt to connect failed %s: %s", f.ago(r.connect.at), r.connect.kind)
+		case r.recoveredAt.IsZero():
+			if recent(r.lost.at) && !r.lastAnsweredAt.After(r.lost.at) { // otherwise it was an acquire that failed, see below
+				v.add(Degraded, connectionLost, "a connection was lost %s", f.ago(r.lost.at))
 			}
-		case f.s.At.Sub(r.recovered) < f.p.RecoveryGrace:
+		case f.s.At.Sub(r.recoveredAt) < f.p.RecoveryGrace:
 			v.outageOver = v.tier <= Healthy
-			v.add(Degraded, connectionLost, "the server answers again since %s", short(f.s.At.Sub(r.recovered)))
+			v.add(Degraded, connectionLost, "the server answers again since %s", short(f.s.At.Sub(r.recoveredAt)))
 		}
 	}
 	if Classify(t.LastErrorType) != "" && recent(t.LastErrorAt) && !f.causedByPastOutage(t.LastErrorAt) {
-		after := r.recovered.IsZero() || t.LastErrorAt.Sub(r.recovered) > f.p.RecoveryGrace
+		after := r.recoveredAt.IsZero() || t.LastErrorAt.Sub(r.recoveredAt) > f.p.RecoveryGrace
 		v.outageOver = v.outageOver && !after
 		v.add(Degraded, acquireFailed, "an acquire failed %s: %s", f.ago(t.LastErrorAt), t.LastErrorType)
 	}
@@ -130,10 +130,10 @@ func (f *facts) errorRules(v *verdict) {
 // the recovery itself was seen.
 func (f *facts) causedByPastOutage(at time.Time) bool {
 	r := &f.reach
-	if r.recovered.IsZero() || !r.recovered.After(f.all[0].At) && !f.happenedWithin(r.trouble, f.p.ErrorWindow) {
+	if r.recoveredAt.IsZero() || !r.recoveredAt.After(f.all[0].At) && !f.happenedWithin(r.troubleAt, f.p.ErrorWindow) {
 		return false
 	}
-	return at.Sub(r.recovered) <= f.p.RecoveryGrace && f.s.At.Sub(r.recovered) >= f.p.RecoveryGrace
+	return at.Sub(r.recoveredAt) <= f.p.RecoveryGrace && f.s.At.Sub(r.recoveredAt) >= f.p.RecoveryGrace
 }
 
 // writable says that the server was asked well after at, and takes writes again.
@@ -148,11 +148,11 @@ func (f *facts) evidenceRules(v *verdict) {
 	}
 	p, t := f.p, &f.s.Traffic
 	before := v.symptoms
-	if d := f.stuckFor(); d >= p.StuckAfter {
+	if d := f.all.stuckFor(f.p); d >= p.StuckAfter {
 		v.add(Unhealthy, stuckPool, "all %d connections in use, %s waiting, nothing released for %s",
 			f.s.Pool.Max, count(t.Waiting, "request"), short(d))
 	}
-	if f.standingQueue() {
+	if f.all.standingQueue(f.p) {
 		v.add(Degraded, queueStands, "nobody waited less than %s", short(max(t.MinWait, p.WaitTarget)))
 	}
 	f.peakRule(v)
@@ -167,10 +167,10 @@ func (f *facts) evidenceRules(v *verdict) {
 }
 
 func (f *facts) peakRule(v *verdict) {
-	d := f.peak()
+	d := longestWait(f.s)
 	switch {
 	case d <= f.p.PeakWait:
-	case f.seenBefore(d):
+	case f.all.countedBefore(d, f.p.PeakWait):
 		v.quiet = true
 	default:
 		v.outageOver = false
@@ -219,7 +219,7 @@ func (f *facts) usageRules(v *verdict) {
 }
 
 func (f *facts) starvedRules(v *verdict) {
-	if f.lateAt(len(f.all) - 1) {
+	if f.all.lateAt(len(f.all)-1, f.p) {
 		v.outageOver = false
 		v.add(Degraded, starved, "this judgement came %s late", short(f.s.Late))
 	}

@@ -34,6 +34,36 @@ func (w *window) add(s Sample) {
 	*w = append(*w, s)
 }
 
+func (w window) newest() *Sample { return &w[len(w)-1] }
+
+// back returns the newest sample that is at least d old, or the oldest of all.
+func (w window) back(d time.Duration) *Sample {
+	for i := len(w) - 1; i >= 0; i-- {
+		if w.newest().At.Sub(w[i].At) >= d {
+			return &w[i]
+		}
+	}
+	return &w[0]
+}
+
+// lateAt says whether the process was starved when sample i was due.
+func (w window) lateAt(i int, p *Policy) bool { return i >= 0 && w[i].Late >= p.LateAfter }
+
+// lasting is for how long each sample, counted back from the newest, has been in some state, with nothing to disturb it in
+// between. A late sample begins anew.
+func (w window) lasting(p *Policy, in func(i int) bool, still func(*delta) bool) time.Duration {
+	i := len(w) - 1
+	if !in(i) {
+		return 0
+	}
+	for ; i > 0 && in(i-1) && !w.lateAt(i, p); i-- {
+		if d := between(&w[i-1], &w[i]); !still(&d) {
+			break
+		}
+	}
+	return w.newest().At.Sub(w[i].At)
+}
+
 // makeRoom forgets the oldest sample if the rest reach back far enough. Otherwise it merges the two that lie closest, the
 // newest ones apart: the past stays evenly covered, however fast samples come.
 func (w *window) makeRoom() {
