@@ -6,15 +6,15 @@ import "time"
 const streakLife = time.Minute
 
 // hysteresis keeps one odd sample from changing a status: getting worse takes a few bad samples in a row, getting better
-// a few good ones and some time.
+// a few good ones and some time. Each tier is counted apart: an unhealthy sample and a degraded one are two that are at least
+// degraded, and one that is unhealthy.
 type hysteresis struct {
-	// For each tier: how many samples in a row were at least, or at most, that bad.
-	worse, better [Unhealthy + 1]int
-	worseAt       time.Time // the last sample that was not healthy
+	worse, better [Unhealthy + 1]int // how many samples in a row were at least, or at most, that bad
+	worseAt       time.Time          // the last sample that was not healthy
 }
 
-// observe counts one verdict. One that says nothing about waits breaks no streak of degraded ones; one taken while the
-// process was starved is no good news.
+// observe counts one verdict. One that says nothing about waits ends no streak of degraded ones. One that was taken while the
+// process was starved counts as no good sample.
 func (h *hysteresis) observe(v *verdict, at time.Time) {
 	if v.tier == Unknown {
 		*h = hysteresis{}
