@@ -57,7 +57,7 @@ func (h *hysteresis) event(p *Policy, state State, since time.Time, v *verdict, 
 	status := state.Status()
 	for tier := Unhealthy; tier > max(status, Healthy); tier-- {
 		if h.worse[tier] >= p.WorsenAfter {
-			return worsened(tier, v)
+			return eventOf(tier, v)
 		}
 	}
 	switch {
@@ -67,33 +67,22 @@ func (h *hysteresis) event(p *Policy, state State, since time.Time, v *verdict, 
 		return nothing
 	case at.Sub(since) < p.MinStateDuration:
 		return nothing
-	case v.tier == status:
-		return observed(v)
-	case h.better[v.tier] >= p.ImproveAfter:
-		return observed(v)
+	case v.tier == status, h.better[v.tier] >= p.ImproveAfter:
+		return eventOf(v.tier, v)
 	case h.better[Degraded] >= p.ImproveAfter && status == Unhealthy:
 		return outageOver // better for long enough, though how much better has not lasted yet
 	}
 	return nothing
 }
 
-func worsened(tier Status, v *verdict) event {
+// eventOf is the event that leads to a tier, by a verdict at least as bad.
+func eventOf(tier Status, v *verdict) event {
 	switch {
+	case tier == Healthy:
+		return good
 	case tier == Unhealthy:
 		return bad
-	case v.outageOver:
-		return outageOver
-	}
-	return poor
-}
-
-func observed(v *verdict) event {
-	switch {
-	case v.tier == Healthy:
-		return good
-	case v.tier == Unhealthy:
-		return bad
-	case v.outageOver:
+	case v.outageOver():
 		return outageOver
 	}
 	return poor

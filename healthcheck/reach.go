@@ -11,12 +11,6 @@ import (
 // silence has to be waited for.
 const outageSilence = 5 * time.Second
 
-// failure is an error and when it happened; the zero failure is none.
-type failure struct {
-	at         time.Time
-	kind, text string // error.type, and the text without secrets
-}
-
 // reach is what the samples say about getting through to the server: when it last answered, what last failed, and for how long
 // it has been silent.
 type reach struct {
