@@ -8,7 +8,7 @@ import (
 )
 
 // diagnoseConnecting explains why connecting fails, from the last error or from the silence.
-func diagnoseConnecting(f *facts, v *verdict) []candidate {
+func diagnoseConnecting(f *facts, v *verdict) candidate {
 	r := &f.reach
 	weight := 0.0
 	switch {
@@ -17,18 +17,18 @@ func diagnoseConnecting(f *facts, v *verdict) []candidate {
 	case v.symptoms&connectFailing != 0:
 		weight = weightConnectFailing
 	case v.symptoms&waits != 0 && !r.failing() && r.serverSilent(f):
-		return []candidate{f.noAnswer(weightSilent)}
+		return f.noAnswer(weightSilent)
 	case v.symptoms&connectionLost != 0 && f.happenedWithin(r.connect.at, f.p.ErrorWindow):
 		weight = f.weighPast(v, weightConnectFailed)
 	case v.symptoms&acquireFailed != 0 && ofConnection(f.s.Traffic.LastErrorType):
-		return []candidate{f.failedAcquire(f.weighPast(v, weightAcquireFailed))}
+		return f.failedAcquire(f.weighPast(v, weightAcquireFailed))
 	default:
-		return nil
+		return candidate{}
 	}
 	if !r.failing() && v.symptoms&cannotServe != 0 {
-		return []candidate{f.noAnswer(weight)}
+		return f.noAnswer(weight)
 	}
-	return []candidate{r.connect.candidate(weight, f.connectEvidence())}
+	return r.connect.candidate(weight, f.connectEvidence())
 }
 
 // weighPast weighs what broke and was mended: that does not explain a ratio that the policy objects to, unless nothing is left.
@@ -81,9 +81,9 @@ func (f *facts) connectEvidence() []string {
 	return evidence
 }
 
-func diagnoseReadOnly(f *facts, v *verdict) []candidate {
+func diagnoseReadOnly(f *facts, v *verdict) candidate {
 	if v.symptoms&writeRefused == 0 {
-		return nil
+		return candidate{}
 	}
 	fix := remedies[string(CauseReadOnly)]
 	evidence := []string{fmt.Sprintf("%s refused with 25006, the last %s", count(f.s.Counts[counts.ReadOnly], "statement"), f.ago(f.s.Connect.ReadOnlyAt))}
@@ -99,13 +99,13 @@ func diagnoseReadOnly(f *facts, v *verdict) []candidate {
 				"Begin those transactions read-write, or reset default_transaction_read_only of the role."}
 		}
 	}
-	return []candidate{newCandidate(weightWriteRefused, CauseReadOnly, fix.summary, evidence, fix.advice)}
+	return newCandidate(weightWriteRefused, CauseReadOnly, fix.summary, evidence, fix.advice)
 }
 
 // diagnoseSlowConnect finds waits that were waits for a new connection and not for a holder.
-func diagnoseSlowConnect(f *facts, v *verdict) []candidate {
+func diagnoseSlowConnect(f *facts, v *verdict) candidate {
 	if v.symptoms&waits == 0 || v.symptoms&cannotServe != 0 {
-		return nil
+		return candidate{}
 	}
 	d := &f.recent
 	if f.last.connect() > d.connect() {
@@ -114,7 +114,7 @@ func diagnoseSlowConnect(f *facts, v *verdict) []candidate {
 	each := d.connect()
 	connecting := f.s.Connect.InFlight > 0 && f.reach.silence.connects > 0
 	if !connecting && each < max(longestWait(f.s), f.p.PeakWait)/2 {
-		return nil
+		return candidate{}
 	}
 	weight := weightSlowConnect
 	if f.contended {
@@ -128,6 +128,6 @@ func diagnoseSlowConnect(f *facts, v *verdict) []candidate {
 		evidence = append(evidence, fmt.Sprintf("%s in flight for %s", count(n, "connect"), short(f.reach.silence.connects)))
 	}
 	evidence = append(evidence, "the longest wait was "+short(longestWait(f.s)))
-	return []candidate{newCandidate(weight, CauseSlowConnect, "Requests wait for connections that are slow to be made.", evidence,
-		"Keep connections ready (MinConns, MinIdleConns, a longer MaxConnLifetime), and see what slows the handshake: DNS, TLS, authentication, distance.")}
+	return newCandidate(weight, CauseSlowConnect, "Requests wait for connections that are slow to be made.", evidence,
+		"Keep connections ready (MinConns, MinIdleConns, a longer MaxConnLifetime), and see what slows the handshake: DNS, TLS, authentication, distance.")
 }

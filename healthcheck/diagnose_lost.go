@@ -8,11 +8,11 @@ import (
 
 // diagnoseShutdown explains sessions that the server or the network ended. A shutdown that we were told of stays the
 // first cause for as long as nothing has connected since: that nobody listens now is only its consequence.
-func diagnoseShutdown(f *facts, v *verdict) []candidate {
+func diagnoseShutdown(f *facts, v *verdict) candidate {
 	r := &f.reach
 	after := !r.lastAnsweredAt.After(r.lost.at) && r.connect.at.After(r.lost.at)
 	if r.lost.at.IsZero() || v.symptoms&(cannotServe|connectFailing|connectionLost) == 0 {
-		return nil
+		return candidate{}
 	}
 	cause := Classify(r.lost.kind)
 	told := cause == CauseServerShutdown
@@ -21,7 +21,7 @@ func diagnoseShutdown(f *facts, v *verdict) []candidate {
 	case told && after && r.connect.cause() == CauseUnreachable:
 		weight = weightShutdownSaid
 	case !f.happenedWithin(r.lost.at, f.p.ErrorWindow):
-		return nil
+		return candidate{}
 	case v.symptoms&(cannotServe|connectFailing) != 0:
 		weight = weightSessionsLost
 	default:
@@ -34,7 +34,7 @@ func diagnoseShutdown(f *facts, v *verdict) []candidate {
 	} else {
 		evidence = append(evidence, "the server answered again within "+short(max(0, firstAnswerAfter(r.lost.at, f.all).Sub(r.lost.at))))
 	}
-	return []candidate{lostFinding(weight, cause, evidence)}
+	return lostFinding(weight, cause, evidence)
 }
 
 func lostFinding(weight float64, cause Cause, evidence []string) candidate {
