@@ -75,7 +75,7 @@ func (f *facts) pressureText() string {
 	return out
 }
 
-// insufficient is the honest answer when nothing explains what the rules object to.
+// insufficient says that nothing explains what the rules object to.
 func insufficient(f *facts, v *verdict) candidate {
 	evidence := slices.Clone(v.reasons)
 	if !f.s.HasTracer {

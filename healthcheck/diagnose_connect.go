@@ -31,7 +31,7 @@ func diagnoseConnecting(f *facts, v *verdict) candidate {
 	return r.connect.candidate(weight, f.connectEvidence())
 }
 
-// weighPast weighs what broke and was mended: that does not explain a ratio that the policy objects to, unless nothing is left.
+// weighPast weighs what broke and works again. It does not explain a ratio that the policy objects to, unless no connection is left.
 func (f *facts) weighPast(v *verdict, weight float64) float64 {
 	if v.decisive == thresholds && f.reach.usable > 0 {
 		return weight * pastBesideThreshold
@@ -102,7 +102,7 @@ func diagnoseReadOnly(f *facts, v *verdict) candidate {
 	return newCandidate(weightWriteRefused, CauseReadOnly, fix.summary, evidence, fix.advice)
 }
 
-// diagnoseSlowConnect finds waits that were waits for a new connection and not for a holder.
+// diagnoseSlowConnect finds callers that wait for a new connection, and not for a holder.
 func diagnoseSlowConnect(f *facts, v *verdict) candidate {
 	if v.symptoms&waits == 0 || v.symptoms&cannotServe != 0 {
 		return candidate{}

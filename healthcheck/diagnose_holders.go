@@ -59,8 +59,8 @@ func diagnoseNested(f *facts, v *verdict) candidate {
 		evidence, "Pass the connection or transaction that the request already has, instead of acquiring from the pool again.")
 }
 
-// diagnoseHeldIdle finds holders that do something else between their queries. Either they are caught at it, or the holds
-// that have ended tell: most of the time no query was open.
+// diagnoseHeldIdle finds holders that do something else between their queries. Either they do so now, or they
+// did in the holds that have ended: most of that time no query was open.
 func diagnoseHeldIdle(f *facts, v *verdict) candidate {
 	if !f.underPressure(v) || v.late {
 		return candidate{}

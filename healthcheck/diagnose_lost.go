@@ -6,8 +6,8 @@ import (
 	"github.com/otelpool/pgx/internal/counts"
 )
 
-// diagnoseShutdown explains sessions that the server or the network ended. A shutdown that we were told of stays the
-// first cause for as long as nothing has connected since: that nobody listens now is only its consequence.
+// diagnoseShutdown explains sessions that the server or the network ended. A shutdown that the server announced
+// stays the first cause until something has connected: that nobody listens now is only its consequence.
 func diagnoseShutdown(f *facts, v *verdict) candidate {
 	r := &f.reach
 	after := !r.lastAnsweredAt.After(r.lost.at) && r.connect.at.After(r.lost.at)
@@ -15,10 +15,10 @@ func diagnoseShutdown(f *facts, v *verdict) candidate {
 		return candidate{}
 	}
 	cause := Classify(r.lost.kind)
-	told := cause == CauseServerShutdown
+	announced := cause == CauseServerShutdown
 	weight := 0.0
 	switch {
-	case told && after && r.connect.cause() == CauseUnreachable:
+	case announced && after && r.connect.cause() == CauseUnreachable:
 		weight = weightShutdownSaid
 	case !f.happenedWithin(r.lost.at, f.p.ErrorWindow):
 		return candidate{}

@@ -6,7 +6,7 @@ import (
 	"github.com/otelpool/pgx/internal/counts"
 )
 
-// diagnoseUndersized is left when connections are used well and quickly, and are still not enough.
+// diagnoseUndersized finds that connections are used well and quickly, and are still not enough.
 func diagnoseUndersized(f *facts, v *verdict) candidate {
 	c := &f.holders
 	busy := c.share(working) + c.share(querying)
@@ -38,7 +38,7 @@ func diagnoseUndersized(f *facts, v *verdict) candidate {
 	return newCandidate(weight, CauseUndersized, summary, evidence, advice)
 }
 
-// growth is what to say of a pool that is not enough: to let it grow is not always right.
+// growth is what to say of a pool that is too small: growing is not always right.
 func (f *facts) growth(s *Sizing) (summary, advice string) {
 	c, small := &f.holders, "The pool is too small for its traffic."
 	switch {

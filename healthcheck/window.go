@@ -13,11 +13,11 @@ const (
 	windowFresh = 16 // never merged
 )
 
-// window is the recent samples, oldest first. Only the newest keeps its holders and waiters: they say who, the counters
-// of the others say since when.
+// window is the recent samples, oldest first. Only the newest keeps its holders and waiters: they say who holds and waits; the
+// counters of the others say since when.
 type window []Sample
 
-// add appends s. Time that went backwards makes the past incomparable: it is forgotten.
+// add appends s. If the clock was set back, earlier samples cannot be compared with it and are forgotten.
 func (w *window) add(s Sample) {
 	clean(&s)
 	if n := len(*w); n > 0 {
@@ -83,7 +83,7 @@ func (w *window) makeRoom() {
 	*w = slices.Delete(all, closest, closest+1)
 }
 
-// merge makes of two consecutive samples the one that would have been taken had the first been left out.
+// merge returns the sample that stands for two consecutive ones: the second, had the first not been taken.
 func merge(a, b *Sample) Sample {
 	m, t := *b, &a.Traffic
 	m.Late = max(a.Late, b.Late)
@@ -99,7 +99,7 @@ func merge(a, b *Sample) Sample {
 	return m
 }
 
-// clean makes of absurd readings none at all: a negative gauge or age is no evidence.
+// clean sets absurd readings to zero: a negative gauge or age is no evidence.
 func clean(s *Sample) {
 	p, t, c := &s.Pool, &s.Traffic, &s.Connect
 	for _, n := range []*int{
