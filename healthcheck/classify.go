@@ -54,13 +54,13 @@ func Classify(errorType string) Cause {
 	return CauseInsufficientData
 }
 
-// ShouldRetry says whether trying again is harmless and can help. It is not while the server refuses who we say we are, class
-// 28: repeating a wrong password locks accounts and fills logs, and only a person can mend it. A database that does not exist
-// may be about to be created, and a right to be granted.
+// ShouldRetry says whether trying again is harmless and can help. It is not while the server refuses our user or password,
+// class 28: repeating a wrong password locks accounts and fills logs, and only a person can mend it. A database that does not
+// exist may soon be created, and a missing right be granted.
 func ShouldRetry(errorType string) bool { return !strings.HasPrefix(errorType, "28") }
 
-// ofConnection says whether an acquire that failed so failed because the server could not be reached: a deadline alone may
-// as well have passed in the queue.
+// ofConnection says whether an acquire with this error failed because the server could not be reached. A timeout alone does not
+// say so: the deadline may have passed in the queue.
 func ofConnection(errorType string) bool {
 	switch Classify(errorType) {
 	case "", CauseInsufficientData, CauseHeldIdle:

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-func TestErrorTypesAreClassified(t *testing.T) {
+func TestClassify_NamesTheCauseOfEachErrorType(t *testing.T) {
 	for kind, want := range map[string]Cause{
 		"": "", "canceled": "", "pool_closed": "",
 		"connection_refused": CauseUnreachable, "connection_reset": CauseUnreachable, "timeout": CauseUnreachable,
@@ -28,7 +28,7 @@ func TestErrorTypesAreClassified(t *testing.T) {
 	}
 }
 
-func TestReconnectionWaitsLongerAndLongerUpToSixteenSeconds(t *testing.T) {
+func TestSchedule_WaitsLongerUpToSixteenSeconds(t *testing.T) {
 	var s Schedule
 	for range 2 {
 		for i, want := range []time.Duration{1, 2, 4, 8, 16, 16, 16, 16} {

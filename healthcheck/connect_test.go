@@ -16,7 +16,7 @@ func finding(t *testing.T, r *Report, c Cause) Finding {
 	return r.Findings[i]
 }
 
-func TestALossIsNotCalledUnmendedWhenSomethingElseFailsAfterIt(t *testing.T) {
+func TestLostConnection_IsNotCalledUnmendedWhenSomethingElseFailsAfterIt(t *testing.T) {
 	m := newSim(t, Evidence())
 	m.warm()
 	m.tick(easy, lost("57P01"))
@@ -27,7 +27,7 @@ func TestALossIsNotCalledUnmendedWhenSomethingElseFailsAfterIt(t *testing.T) {
 	}
 }
 
-func TestAnAcquireThatCannotConnectNamesTheCause(t *testing.T) {
+func TestFailedAcquire_NamesWhyItCouldNotConnect(t *testing.T) {
 	for kind, want := range map[string]Cause{
 		"connection_refused": CauseUnreachable, "53300": CauseTooManyConnections, "28P01": CauseRejectedCredentials,
 		"timeout": CauseInsufficientData,
@@ -46,7 +46,7 @@ func TestAnAcquireThatCannotConnectNamesTheCause(t *testing.T) {
 	}
 }
 
-func TestALossIsTheCauseOfTheAcquireThatFailsAfterIt(t *testing.T) {
+func TestLostConnection_IsTheCauseOfTheAcquireThatFailsAfterIt(t *testing.T) {
 	m := newSim(t, Evidence())
 	m.warm()
 	r := m.ticks(3, easy, once(lost("57P01")), once(failed("connection_reset")))
@@ -55,7 +55,7 @@ func TestALossIsTheCauseOfTheAcquireThatFailsAfterIt(t *testing.T) {
 	}
 }
 
-func TestSlowConnectsAreCountedWhereTheyWereTimed(t *testing.T) {
+func TestSlowConnect_IsCountedWhereItWasTimed(t *testing.T) {
 	m := newSim(t, Evidence())
 	m.warm()
 	usual := func(s *Sample) { s.Connect.LastTime = 800 * ms }
@@ -74,7 +74,7 @@ func TestSlowConnectsAreCountedWhereTheyWereTimed(t *testing.T) {
 }
 
 // Only who refuses our name or password is not asked again: nobody else may be said not to be.
-func TestTheAdviceOnRefusalsSaysTrulyWhetherTheyAreTriedAgain(t *testing.T) {
+func TestRemedies_SayTrulyWhetherARefusalIsTriedAgain(t *testing.T) {
 	for kind, cause := range connectCauses {
 		advice := remedyFor(cause, kind).advice
 		if strings.Contains(advice, "not retried") && ShouldRetry(kind) {

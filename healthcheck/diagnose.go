@@ -12,8 +12,8 @@ type candidate struct {
 	weight float64
 }
 
-// diagnoses are all that is looked for. Each finds its own causes and knows nothing of the others.
-var diagnoses = [...]func(*facts, *verdict) []candidate{
+// diagnoses are all that is looked for. Each finds its own causes, or nothing (no weight), and knows nothing of the others.
+var diagnoses = [...]func(*facts, *verdict) candidate{
 	diagnoseConnecting,
 	diagnoseShutdown,
 	diagnoseReadOnly,
@@ -31,13 +31,11 @@ var diagnoses = [...]func(*facts, *verdict) []candidate{
 func diagnose(f *facts, v *verdict) []Finding {
 	var found []candidate
 	for _, look := range diagnoses {
-		for _, s := range look(f, v) {
-			if s.weight > 0 {
-				found = append(found, s)
-			}
+		if c := look(f, v); c.weight > 0 {
+			found = append(found, c)
 		}
 	}
-	if !slices.ContainsFunc(found, func(s candidate) bool { return s.weight >= weightUnexplained }) {
+	if !slices.ContainsFunc(found, func(c candidate) bool { return c.weight >= weightUnexplained }) {
 		found = append(found, insufficient(f, v))
 	}
 	slices.SortStableFunc(found, func(a, b candidate) int { return cmp.Compare(b.weight, a.weight) })
@@ -62,7 +60,7 @@ func (f *facts) underPressure(v *verdict) bool {
 	if v.symptoms&thresholds != 0 {
 		return true
 	}
-	return v.symptoms&waits != 0 && f.contended()
+	return v.symptoms&waits != 0 && f.contended
 }
 
 // pressureText says how much of the pool is in use, and how long callers wait.
@@ -77,7 +75,7 @@ func (f *facts) pressureText() string {
 	return out
 }
 
-// insufficient is the honest answer when nothing explains what the rules object to.
+// insufficient says that nothing explains what the rules object to.
 func insufficient(f *facts, v *verdict) candidate {
 	evidence := slices.Clone(v.reasons)
 	if !f.s.HasTracer {

@@ -2,60 +2,13 @@ package healthcheck
 
 import (
 	"fmt"
-	"strings"
 
 	"github.com/otelpool/pgx/internal/counts"
 	"github.com/otelpool/pgx/internal/errtype"
 )
 
-// remedy is what to say about a failed connect.
-type remedy struct{ summary, advice string }
-
-// remedies are by cause, and where the error type says more, by that.
-var remedies = map[string]remedy{
-	string(CauseUnreachable): {"The database cannot be reached over the network.",
-		"Check that the server runs and that nothing between it and this process drops the connection."},
-	errtype.Refused: {"Nothing listens at the database's address.",
-		"Start the server, or correct the host and port."},
-	errtype.DNS: {"The database's host name does not resolve.",
-		"Correct the host name, or mend the name service that this process uses."},
-	errtype.TLS: {"The TLS handshake with the database fails.",
-		"Compare sslmode and the certificates on both sides; renew what has expired."},
-	errtype.Timeout: {"The database does not answer: connecting times out.",
-		"Check firewalls, routes and security groups between this process and the server, and whether the server hangs."},
-	errtype.Reset: {"The connection is cut while it is being made.",
-		"Look for a proxy, load balancer or server crash that closes it; read the server's log."},
-
-	string(CauseRejectedCredentials): {"The server refuses our role, password or database.",
-		"Correct the user and password in the configuration, or pg_hba.conf on the server; it is not retried by itself."},
-	"3D000": {"The database of that name does not exist.",
-		"Create the database, or correct its name in the configuration."},
-	"57P04": {"The database was dropped.",
-		"Create it again, or name the one that took its place in the configuration."},
-	"42501": {"The role may not connect to this database.",
-		"Grant it: GRANT CONNECT ON DATABASE … TO …."},
-
-	string(CauseTooManyConnections): {"The server has no connection left for us.",
-		"Lower MaxConns over all replicas below max_connections, raise it, or put a pooler in between."},
-	string(CauseServerStarting): {"The server is starting up and takes no connections yet.",
-		"Wait; if it lasts, read the server's log for recovery that does not end."},
-	string(CauseServerShutdown): {"The server is shutting down.",
-		"If nobody meant to, start it again and ask who stopped it."},
-	string(CauseReadOnly): {"The server that we connect to does not take writes.",
-		"Connect to the primary: target_session_attrs=read-write with all hosts listed."},
-	string(CauseInsufficientData): {"Connecting fails for a reason that has no name here.",
-		"Read the error; BeforeConnect and AfterConnect hooks fail like this as well."},
-}
-
-func remedyFor(c Cause, errorType string) remedy {
-	if r, ok := remedies[errorType]; ok {
-		return r
-	}
-	return remedies[string(c)]
-}
-
 // diagnoseConnecting explains why connecting fails, from the last error or from the silence.
-func diagnoseConnecting(f *facts, v *verdict) []candidate {
+func diagnoseConnecting(f *facts, v *verdict) candidate {
 	r := &f.reach
 	weight := 0.0
 	switch {
@@ -63,24 +16,22 @@ func diagnoseConnecting(f *facts, v *verdict) []candidate {
 		weight = weightNoWay
 	case v.symptoms&connectFailing != 0:
 		weight = weightConnectFailing
-	case v.symptoms&waits != 0 && !r.failing() && r.hushed(f):
-		return []candidate{f.noAnswer(weightSilent)}
-	case v.symptoms&connectionLost != 0 && f.happenedWithin(r.failedAt, f.p.ErrorWindow):
+	case v.symptoms&waits != 0 && !r.failing() && r.serverSilent(f):
+		return f.noAnswer(weightSilent)
+	case v.symptoms&connectionLost != 0 && f.happenedWithin(r.connect.at, f.p.ErrorWindow):
 		weight = f.weighPast(v, weightConnectFailed)
 	case v.symptoms&acquireFailed != 0 && ofConnection(f.s.Traffic.LastErrorType):
-		return []candidate{f.failedAcquire(f.weighPast(v, weightAcquireFailed))}
+		return f.failedAcquire(f.weighPast(v, weightAcquireFailed))
 	default:
-		return nil
+		return candidate{}
 	}
 	if !r.failing() && v.symptoms&cannotServe != 0 {
-		return []candidate{f.noAnswer(weight)}
+		return f.noAnswer(weight)
 	}
-	cause := connectCause(r.errorType, r.text)
-	fix := remedyFor(cause, r.errorType)
-	return []candidate{newCandidate(weight, cause, fix.summary, f.connectEvidence(), fix.advice)}
+	return r.connect.candidate(weight, f.connectEvidence())
 }
 
-// weighPast weighs what broke and was mended: that does not explain a ratio that the policy objects to, unless nothing is left.
+// weighPast weighs what broke and works again. It does not explain a ratio that the policy objects to, unless no connection is left.
 func (f *facts) weighPast(v *verdict, weight float64) float64 {
 	if v.decisive == thresholds && f.reach.usable > 0 {
 		return weight * pastBesideThreshold
@@ -92,13 +43,13 @@ func (f *facts) weighPast(v *verdict, weight float64) float64 {
 func (f *facts) noAnswer(weight float64) candidate {
 	r, fix := &f.reach, remedies[errtype.Timeout]
 	var evidence []string
-	if r.hanging > 0 {
-		evidence = append(evidence, fmt.Sprintf("connects have been in flight for %s and none has ended", short(r.hanging)))
+	if r.silence.connects > 0 {
+		evidence = append(evidence, fmt.Sprintf("connects have been in flight for %s and none has ended", short(r.silence.connects)))
 	}
-	if r.silent > 0 {
-		evidence = append(evidence, fmt.Sprintf("nothing came back from the server for %s", short(r.silent)))
+	if r.silence.answers > 0 {
+		evidence = append(evidence, fmt.Sprintf("nothing came back from the server for %s", short(r.silence.answers)))
 	}
-	if t := &f.s.Traffic; t.Waiting > 0 && !f.contended() {
+	if t := &f.s.Traffic; t.Waiting > 0 && !f.contended {
 		evidence = append(evidence, count(t.Waiting, "request")+" waiting for it, though the pool is not full")
 	}
 	return newCandidate(weight, CauseUnreachable, fix.summary, evidence, fix.advice)
@@ -108,35 +59,20 @@ func (f *facts) noAnswer(weight float64) candidate {
 // pool does to a connection before it hands it out is not seen from here, only how that ended.
 func (f *facts) failedAcquire(weight float64) candidate {
 	t := &f.s.Traffic
-	cause := connectCause(t.LastErrorType, t.LastError)
-	fix := remedyFor(cause, t.LastErrorType)
-	evidence := []string{"an acquire failed " + f.ago(t.LastErrorAt) + ": " + describeError(t.LastErrorType, t.LastError)}
-	return newCandidate(weight, cause, fix.summary, evidence, fix.advice)
-}
-
-// connectCause classifies a failure. One SQLSTATE serves the server that starts and the one that stops; its text tells them
-// apart where it is in English.
-func connectCause(errorType, text string) Cause {
-	c := Classify(errorType)
-	if c == CauseServerStarting && strings.Contains(text, "shutting down") {
-		return CauseServerShutdown
-	}
-	if _, ok := remedies[string(c)]; !ok {
-		return CauseInsufficientData // an error that no connect should end with
-	}
-	return c
+	e := failure{t.LastErrorAt, t.LastErrorType, t.LastError}
+	return e.candidate(weight, []string{"an acquire failed " + f.ago(e.at) + ": " + e.String()})
 }
 
 func (f *facts) connectEvidence() []string {
 	r := &f.reach
-	evidence := []string{fmt.Sprintf("the last attempt failed %s: %s", f.ago(r.failedAt), describeError(r.errorType, r.text))}
+	evidence := []string{fmt.Sprintf("the last attempt failed %s: %s", f.ago(r.connect.at), r.connect)}
 	if n := f.s.Counts[counts.ConnectFailures]; n > 0 {
 		evidence = append(evidence, count(n, "connect")+" failed so far")
 	}
-	if r.proof.IsZero() {
+	if r.lastAnsweredAt.IsZero() {
 		evidence = append(evidence, "no connection has ever been made")
 	} else {
-		evidence = append(evidence, "the server last answered "+f.ago(r.proof))
+		evidence = append(evidence, "the server last answered "+f.ago(r.lastAnsweredAt))
 	}
 	evidence = append(evidence, count(r.usable, "connection")+" left in the pool")
 	if s := f.s.Server; s != nil && s.MaxConns > 0 {
@@ -145,68 +81,9 @@ func (f *facts) connectEvidence() []string {
 	return evidence
 }
 
-// describeError is an error by its type and, where it has one, its text.
-func describeError(errorType, text string) string {
-	if text == "" {
-		return errorType
-	}
-	return errorType + ", " + text
-}
-
-// diagnoseShutdown explains sessions that the server or the network ended. A shutdown that we were told of stays the
-// first cause for as long as nothing has connected since: that nobody listens now is only its consequence.
-func diagnoseShutdown(f *facts, v *verdict) []candidate {
-	r := &f.reach
-	after := !r.proof.After(r.lostAt) && r.failedAt.After(r.lostAt)
-	if r.lostAt.IsZero() || v.symptoms&(cannotServe|connectFailing|connectionLost) == 0 {
-		return nil
-	}
-	cause := Classify(r.lostType)
-	told := cause == CauseServerShutdown
-	weight := 0.0
-	switch {
-	case told && after && connectCause(r.errorType, r.text) == CauseUnreachable:
-		weight = weightShutdownSaid
-	case !f.happenedWithin(r.lostAt, f.p.ErrorWindow):
-		return nil
-	case v.symptoms&(cannotServe|connectFailing) != 0:
-		weight = weightSessionsLost
-	default:
-		weight = f.weighPast(v, weightSessionsLostBefore)
-	}
-	evidence := []string{fmt.Sprintf("the last connection was lost %s%s", f.ago(r.lostAt), parenthesised(r.lostType)),
-		count(f.s.Counts[counts.Lost], "connection") + " lost so far"}
-	if !r.proof.After(r.lostAt) {
-		evidence = append(evidence, "nothing has connected since")
-	} else {
-		evidence = append(evidence, "the server answered again within "+short(max(0, firstProof(f.all, r.lostAt).Sub(r.lostAt))))
-	}
-	return []candidate{lostFinding(weight, cause, evidence)}
-}
-
-func lostFinding(weight float64, cause Cause, evidence []string) candidate {
-	switch cause {
-	case CauseServerShutdown:
-		return newCandidate(weight, cause, "The server ended our sessions: it was shut down or restarted, or somebody terminated them.",
-			evidence, "If nobody meant to, read the server's log for who stopped it or called pg_terminate_backend.")
-	case CauseHeldIdle:
-		return newCandidate(weight, cause, "The server ended a session whose transaction the application left open.",
-			evidence, "Commit or roll back before doing anything else that takes time.")
-	}
-	return newCandidate(weight, CauseUnreachable, "Connections to the database break.",
-		evidence, "Look for a proxy, firewall or server crash that cuts them; read the server's log.")
-}
-
-func parenthesised(s string) string {
-	if s == "" {
-		return ""
-	}
-	return " (" + s + ")"
-}
-
-func diagnoseReadOnly(f *facts, v *verdict) []candidate {
+func diagnoseReadOnly(f *facts, v *verdict) candidate {
 	if v.symptoms&writeRefused == 0 {
-		return nil
+		return candidate{}
 	}
 	fix := remedies[string(CauseReadOnly)]
 	evidence := []string{fmt.Sprintf("%s refused with 25006, the last %s", count(f.s.Counts[counts.ReadOnly], "statement"), f.ago(f.s.Connect.ReadOnlyAt))}
@@ -222,25 +99,25 @@ func diagnoseReadOnly(f *facts, v *verdict) []candidate {
 				"Begin those transactions read-write, or reset default_transaction_read_only of the role."}
 		}
 	}
-	return []candidate{newCandidate(weightWriteRefused, CauseReadOnly, fix.summary, evidence, fix.advice)}
+	return newCandidate(weightWriteRefused, CauseReadOnly, fix.summary, evidence, fix.advice)
 }
 
-// diagnoseSlowConnect finds waits that were waits for a new connection and not for a holder.
-func diagnoseSlowConnect(f *facts, v *verdict) []candidate {
+// diagnoseSlowConnect finds callers that wait for a new connection, and not for a holder.
+func diagnoseSlowConnect(f *facts, v *verdict) candidate {
 	if v.symptoms&waits == 0 || v.symptoms&cannotServe != 0 {
-		return nil
+		return candidate{}
 	}
 	d := &f.recent
 	if f.last.connect() > d.connect() {
 		d = &f.last
 	}
 	each := d.connect()
-	connecting := f.s.Connect.InFlight > 0 && f.reach.hanging > 0
-	if !connecting && each < max(f.peak(), f.p.PeakWait)/2 {
-		return nil
+	connecting := f.s.Connect.InFlight > 0 && f.reach.silence.connects > 0
+	if !connecting && each < max(longestWait(f.s), f.p.PeakWait)/2 {
+		return candidate{}
 	}
 	weight := weightSlowConnect
-	if f.contended() {
+	if f.contended {
 		weight = weightSlowConnectFull
 	}
 	var evidence []string
@@ -248,9 +125,9 @@ func diagnoseSlowConnect(f *facts, v *verdict) []candidate {
 		evidence = append(evidence, fmt.Sprintf("%s made in %s, taking %s on average", count(n, "connection"), short(d.span), short(each)))
 	}
 	if n := f.s.Connect.InFlight; n > 0 {
-		evidence = append(evidence, fmt.Sprintf("%s in flight for %s", count(n, "connect"), short(f.reach.hanging)))
+		evidence = append(evidence, fmt.Sprintf("%s in flight for %s", count(n, "connect"), short(f.reach.silence.connects)))
 	}
-	evidence = append(evidence, "the longest wait was "+short(f.peak()))
-	return []candidate{newCandidate(weight, CauseSlowConnect, "Requests wait for connections that are slow to be made.", evidence,
-		"Keep connections ready (MinConns, MinIdleConns, a longer MaxConnLifetime), and see what slows the handshake: DNS, TLS, authentication, distance.")}
+	evidence = append(evidence, "the longest wait was "+short(longestWait(f.s)))
+	return newCandidate(weight, CauseSlowConnect, "Requests wait for connections that are slow to be made.", evidence,
+		"Keep connections ready (MinConns, MinIdleConns, a longer MaxConnLifetime), and see what slows the handshake: DNS, TLS, authentication, distance.")
 }

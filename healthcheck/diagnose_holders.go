@@ -7,10 +7,10 @@ import (
 )
 
 // diagnoseLeak finds connections that nobody uses and nobody gives back. One is enough, whatever the load.
-func diagnoseLeak(f *facts, v *verdict) []candidate {
+func diagnoseLeak(f *facts, v *verdict) candidate {
 	n := f.holders.count[leaked]
 	if n == 0 || v.late {
-		return nil
+		return candidate{}
 	}
 	weight := weightLeak
 	if f.underPressure(v) {
@@ -29,13 +29,13 @@ func diagnoseLeak(f *facts, v *verdict) []candidate {
 	if orphans > 0 {
 		evidence = append(evidence, count(orphans, "connection")+" whose request has ended")
 	}
-	return []candidate{newCandidate(weight, CauseLeak, "Connections are taken and not given back.", f.withSites(evidence, leaked),
-		"Release at these places on every path: defer conn.Release(), rows.Close() or tx.Rollback(ctx) right after the error check.")}
+	return newCandidate(weight, CauseLeak, "Connections are taken and not given back.", f.withSites(evidence, leaked),
+		"Release at these places on every path: defer conn.Release(), rows.Close() or tx.Rollback(ctx) right after the error check.")
 }
 
 // diagnoseNested finds requests that wait for a second connection while they hold a first: enough of them, and each
 // waits for the others.
-func diagnoseNested(f *facts, v *verdict) []candidate {
+func diagnoseNested(f *facts, v *verdict) candidate {
 	holders, waiters := f.holders.count[nested], 0
 	sites := make(map[string]int)
 	for _, w := range f.s.Waiters {
@@ -47,7 +47,7 @@ func diagnoseNested(f *facts, v *verdict) []candidate {
 		}
 	}
 	if max(holders, waiters) == 0 || !f.underPressure(v) || v.late {
-		return nil
+		return candidate{}
 	}
 	share := max(f.holders.share(nested), min(1, float64(waiters)/float64(max(1, f.s.Pool.Max))))
 	evidence := []string{fmt.Sprintf("%s held by requests that wait for another one", count(holders, "connection")), f.pressureText()}
@@ -55,19 +55,19 @@ func diagnoseNested(f *facts, v *verdict) []candidate {
 	if where := topSites(sites); where != "" {
 		evidence = append(evidence, "the second is asked for: "+where)
 	}
-	return []candidate{newCandidate(byShare(weightNested, share), CauseNestedAcquire, "Requests wait for a second connection while they hold a first.",
-		evidence, "Pass the connection or transaction that the request already has, instead of acquiring from the pool again.")}
+	return newCandidate(byShare(weightNested, share), CauseNestedAcquire, "Requests wait for a second connection while they hold a first.",
+		evidence, "Pass the connection or transaction that the request already has, instead of acquiring from the pool again.")
 }
 
-// diagnoseHeldIdle finds holders that do something else between their queries. Either they are caught at it, or the holds
-// that have ended tell: most of the time no query was open.
-func diagnoseHeldIdle(f *facts, v *verdict) []candidate {
+// diagnoseHeldIdle finds holders that do something else between their queries. Either they do so now, or they
+// did in the holds that have ended: most of that time no query was open.
+func diagnoseHeldIdle(f *facts, v *verdict) candidate {
 	if !f.underPressure(v) || v.late {
-		return nil
+		return candidate{}
 	}
 	share, wasted := f.holders.share(idling), f.mostlyIdle()
 	if share < 0.5 && !(wasted && share > 0.2) {
-		return nil
+		return candidate{}
 	}
 	d := f.recent
 	inTx := 0
@@ -84,44 +84,15 @@ func diagnoseHeldIdle(f *facts, v *verdict) []candidate {
 		evidence = append(evidence, fmt.Sprintf("%d of them inside a transaction", inTx))
 	}
 	evidence = append(evidence, f.pressureText())
-	return []candidate{newCandidate(byShare(weightHeldIdle, share), CauseHeldIdle, "The application holds connections while it does something else.",
+	return newCandidate(byShare(weightHeldIdle, share), CauseHeldIdle, "The application holds connections while it does something else.",
 		f.withSites(evidence, idling),
-		"Do the other work (calls, files, computing) before acquiring or after releasing; keep transactions short.")}
+		"Do the other work (calls, files, computing) before acquiring or after releasing; keep transactions short.")
 }
 
 // mostlyIdle says that the holds that ended lately were spent without a query open, and for long enough to matter.
 func (f *facts) mostlyIdle() bool {
 	d := f.recent
 	return d.idle() >= f.p.WaitTarget && d.idle() > d.query()
-}
-
-// diagnoseLocks relies on the server's own view: from here a query that waits for a lock looks like a slow one.
-func diagnoseLocks(f *facts, v *verdict) []candidate {
-	waits := f.lockWaits()
-	if len(waits) == 0 || v.late || v.symptoms == 0 {
-		return nil
-	}
-	weight := byShare(weightLocks, f.holders.share(locked)) // none if they were given back since the server was asked
-	blockers, outside := make(map[uint32]bool), false
-	for _, b := range waits {
-		outside = outside || !b.BlockedByOurs && len(b.BlockedBy) > 0
-		for _, pid := range b.BlockedBy {
-			blockers[pid] = true
-		}
-	}
-	evidence := []string{fmt.Sprintf("%d of our connections wait for a lock", len(waits)), f.pressureText()}
-	if len(blockers) > 0 {
-		evidence = append(evidence, "blocked by "+f.pids(blockers))
-	}
-	advice := "End or shorten the transactions of this application that hold the lock, and take locks in one order."
-	switch {
-	case len(blockers) == 0: // it was gone when it was looked for
-		advice = "See pg_blocking_pids while it lasts for who holds the lock; take locks in one order, and set lock_timeout."
-	case outside:
-		advice = "Find the blocking session in pg_stat_activity and end it, or have it wait outside busy hours; set lock_timeout."
-	}
-	return []candidate{newCandidate(weight, CauseLockContention, "Queries wait for locks that other sessions hold.",
-		f.withSites(evidence, locked), advice)}
 }
 
 func (f *facts) withSites(evidence []string, o holderState) []string {

@@ -25,7 +25,7 @@ func textbook(c int, a float64) float64 {
 }
 
 // The small systems are worked out in fractions; M/M/1 waits with probability ρ, M/M/2 with 2ρ²/(1+ρ).
-func TestTheTextbookIsCopiedRight(t *testing.T) {
+func TestErlangC_TheTextbookIsCopiedRight(t *testing.T) {
 	for _, c := range []struct {
 		servers int
 		load    float64
@@ -45,7 +45,7 @@ func TestTheTextbookIsCopiedRight(t *testing.T) {
 	}
 }
 
-func TestServersIsTheSmallestThatMeetsTheTarget(t *testing.T) {
+func TestErlangC_IsTheSmallestNumberThatMeetsTheTarget(t *testing.T) {
 	tail := func(c int, a, target float64) float64 {
 		if c < 1 {
 			return 1

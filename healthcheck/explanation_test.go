@@ -8,7 +8,7 @@ import (
 
 // A crowd that leaves and comes back together is seen, for an instant, before its queries are: nothing explains that one
 // sample, and what explained the one before still does.
-func TestAnExplanationIsNotDroppedForOneMoment(t *testing.T) {
+func TestExplanation_IsNotDroppedForOneMoment(t *testing.T) {
 	m := newSim(t, Evidence())
 	m.ticks(5, connected(10), cycles(100, 2*time.Millisecond, time.Millisecond, 0, time.Millisecond))
 	slow := []func(*Sample){held(times(10, crawling)...), waiting(20, 800*time.Millisecond)}
@@ -23,7 +23,7 @@ func TestAnExplanationIsNotDroppedForOneMoment(t *testing.T) {
 }
 
 // Holds that have just ended may have been idle for another reason: what the holders do now weighs more.
-func TestSlowQueriesAreNamedThoughEarlierHoldsWereIdle(t *testing.T) {
+func TestSlowDatabase_IsNamedThoughEarlierHoldsWereIdle(t *testing.T) {
 	m := newSim(t, Evidence())
 	m.ticks(5, connected(10), cycles(100, 2*time.Millisecond, time.Millisecond, 0, time.Millisecond))
 	m.tick(cycles(10, 8*time.Second, time.Millisecond, 0, time.Millisecond)) // a deadlock dissolved
@@ -36,7 +36,7 @@ func TestSlowQueriesAreNamedThoughEarlierHoldsWereIdle(t *testing.T) {
 
 // Nobody asks at night, so no sample is good enough to close the case: what explained the trouble of the evening must not
 // explain that of the morning.
-func TestAnOldExplanationIsNotGivenForNewTrouble(t *testing.T) {
+func TestExplanation_IsNotGivenForNewTrouble(t *testing.T) {
 	nobody := f(held(), waiting(0, 0))
 	for name, evening := range map[string]func(*sim){
 		"an outage": func(m *sim) {
@@ -63,7 +63,7 @@ func TestAnOldExplanationIsNotGivenForNewTrouble(t *testing.T) {
 	}
 }
 
-func TestAnExplanationDoesNotOutliveItsTraces(t *testing.T) {
+func TestExplanation_DoesNotOutliveItsTraces(t *testing.T) {
 	m := newSim(t, Evidence())
 	m.warm()
 	m.ticks(3, held(times(10, forgot)...), waiting(4, time.Second), failed("timeout"))
@@ -76,7 +76,7 @@ func TestAnExplanationDoesNotOutliveItsTraces(t *testing.T) {
 	}
 }
 
-func TestAnExplanationThatIsKeptSaysOfWhenItIs(t *testing.T) {
+func TestExplanation_ThatIsKeptSaysOfWhenItIs(t *testing.T) {
 	m := newSim(t, Evidence())
 	m.warm()
 	m.ticks(2, easy, once(lost("57P01")))

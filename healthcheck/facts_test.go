@@ -7,7 +7,7 @@ import (
 	"github.com/otelpool/pgx/internal/counts"
 )
 
-func TestTheYardstickFadesOverAMinuteAtAnyInterval(t *testing.T) {
+func TestBaseline_DecaysOverAMinuteAtAnyInterval(t *testing.T) {
 	for _, interval := range []time.Duration{100 * ms, time.Second, 10 * time.Second} {
 		var n baseline
 		learn := func(query, over time.Duration) {

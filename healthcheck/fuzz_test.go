@@ -159,6 +159,9 @@ func (c *chaos) sample() Sample {
 	for i := range s.Counts {
 		s.Counts[i] = c.int64()
 	}
+	for _, total := range []counts.Name{counts.QueryTime, counts.ExcludedUseTime, counts.WaitTime, counts.UseTime, counts.CreateTime} {
+		s.Counts[total] *= int64(10 * time.Millisecond)
+	}
 	s.Traffic = Traffic{Waiting: i(), OldestWait: c.duration(), Occupied: c.duration(), MinWait: c.duration(), PeakWait: c.duration(),
 		Ended: c.int64(), LastErrorType: c.kind(), LastErrorAt: c.time()}
 	s.Connect = Connects{InFlight: i(), LastTime: c.duration(), LastAt: c.time(), LastErrorType: c.kind(), LastErrorAt: c.time(),

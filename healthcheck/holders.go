@@ -84,20 +84,6 @@ func stateOf(h *HeldConn, waits map[uint32]*Backend, pause time.Duration) holder
 	return working
 }
 
-// lockWaits finds our backends that wait for a lock, by PID, if the server was asked lately.
-func (f *facts) lockWaits() map[uint32]*Backend {
-	if f.s.Server == nil || !f.happenedWithin(f.s.Server.At, viewLife) {
-		return nil
-	}
-	waits := make(map[uint32]*Backend)
-	for i := range f.s.Server.Backends {
-		if b := &f.s.Server.Backends[i]; b.WaitEventType == "Lock" {
-			waits[b.PID] = b
-		}
-	}
-	return waits
-}
-
 // share is how much of what is held is in state o, those that are expected to be long apart. Those idle at the site of a leak
 // count as leaked.
 func (u *holderUsage) share(o holderState) float64 {

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-func TestTheKinOfLeaksAreNotCountedAsHeldIdle(t *testing.T) {
+func TestHeldIdle_DoesNotCountWhatIsIdleAtTheSiteOfALeak(t *testing.T) {
 	m := newSim(t, Evidence())
 	m.warm()
 	young := with(forgot, func(h *HeldConn) { h.Leaked, h.Idle = false, 9*time.Second })
@@ -22,7 +22,7 @@ func TestTheKinOfLeaksAreNotCountedAsHeldIdle(t *testing.T) {
 	}
 }
 
-func TestTheBlockersAreNamedAsFarAsTheyAreKnown(t *testing.T) {
+func TestLockContention_NamesTheBlockersAsFarAsTheyAreKnown(t *testing.T) {
 	for name, c := range map[string]struct {
 		blockers         []uint32
 		ours             bool

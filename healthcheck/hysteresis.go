@@ -6,15 +6,15 @@ import "time"
 const streakLife = time.Minute
 
 // hysteresis keeps one odd sample from changing a status: getting worse takes a few bad samples in a row, getting better
-// a few good ones and some time.
+// a few good ones and some time. Each tier is counted apart: an unhealthy sample and a degraded one are two that are at least
+// degraded, and one that is unhealthy.
 type hysteresis struct {
-	// For each tier: how many samples in a row were at least, or at most, that bad.
-	worse, better [Unhealthy + 1]int
-	worseAt       time.Time // the last sample that was not healthy
+	worse, better [Unhealthy + 1]int // how many samples in a row were at least, or at most, that bad
+	worseAt       time.Time          // the last sample that was not healthy
 }
 
-// observe counts one verdict. One that says nothing about waits breaks no streak of degraded ones; one taken while the
-// process was starved is no good news.
+// observe counts one verdict. One that says nothing about waits ends no streak of degraded ones. One that was taken while the
+// process was starved counts as no good sample.
 func (h *hysteresis) observe(v *verdict, at time.Time) {
 	if v.tier == Unknown {
 		*h = hysteresis{}
@@ -57,7 +57,7 @@ func (h *hysteresis) event(p *Policy, state State, since time.Time, v *verdict, 
 	status := state.Status()
 	for tier := Unhealthy; tier > max(status, Healthy); tier-- {
 		if h.worse[tier] >= p.WorsenAfter {
-			return worsened(tier, v)
+			return eventOf(tier, v)
 		}
 	}
 	switch {
@@ -67,33 +67,22 @@ func (h *hysteresis) event(p *Policy, state State, since time.Time, v *verdict, 
 		return nothing
 	case at.Sub(since) < p.MinStateDuration:
 		return nothing
-	case v.tier == status:
-		return observed(v)
-	case h.better[v.tier] >= p.ImproveAfter:
-		return observed(v)
+	case v.tier == status, h.better[v.tier] >= p.ImproveAfter:
+		return eventOf(v.tier, v)
 	case h.better[Degraded] >= p.ImproveAfter && status == Unhealthy:
 		return outageOver // better for long enough, though how much better has not lasted yet
 	}
 	return nothing
 }
 
-func worsened(tier Status, v *verdict) event {
+// eventOf is the event that leads to a tier, by a verdict at least as bad.
+func eventOf(tier Status, v *verdict) event {
 	switch {
+	case tier == Healthy:
+		return good
 	case tier == Unhealthy:
 		return bad
-	case v.outageOver:
-		return outageOver
-	}
-	return poor
-}
-
-func observed(v *verdict) event {
-	switch {
-	case v.tier == Healthy:
-		return good
-	case v.tier == Unhealthy:
-		return bad
-	case v.outageOver:
+	case v.outageOver():
 		return outageOver
 	}
 	return poor

@@ -8,7 +8,7 @@ import (
 	"github.com/otelpool/pgx/internal/counts"
 )
 
-func TestAPoolThatNobodyUsedIsUnknownAndNotBad(t *testing.T) {
+func TestJudge_APoolThatNobodyUsedIsUnknown(t *testing.T) {
 	m := newSim(t, Evidence())
 	r := m.ticks(300)
 	if r.State != Initializing || r.Status != Unknown || len(r.Findings) > 0 || r.Started {
@@ -16,7 +16,7 @@ func TestAPoolThatNobodyUsedIsUnknownAndNotBad(t *testing.T) {
 	}
 }
 
-func TestTheFirstConnectionMakesAPoolHealthy(t *testing.T) {
+func TestJudge_TheFirstConnectionMakesAPoolHealthy(t *testing.T) {
 	m := newSim(t, Evidence())
 	m.ticks(10)
 	if r := m.tick(connected(1)); r.State != StateHealthy || !r.Started || !r.Since.Equal(r.At) {
@@ -24,7 +24,7 @@ func TestTheFirstConnectionMakesAPoolHealthy(t *testing.T) {
 	}
 }
 
-func TestAPoolThatNeverConnectsIsUnhealthyWithinTwoIntervals(t *testing.T) {
+func TestJudge_APoolThatNeverConnectsIsUnhealthyWithinTwoIntervals(t *testing.T) {
 	m := newSim(t, Evidence())
 	m.ticks(30)
 	r := m.tick(refused("28P01", "password authentication failed"))
@@ -40,7 +40,7 @@ func TestAPoolThatNeverConnectsIsUnhealthyWithinTwoIntervals(t *testing.T) {
 	}
 }
 
-func TestOneBadSampleChangesNothing(t *testing.T) {
+func TestHysteresis_OneBadSampleChangesNothing(t *testing.T) {
 	m := newSim(t, Evidence())
 	m.warm()
 	for range 20 {
@@ -51,7 +51,7 @@ func TestOneBadSampleChangesNothing(t *testing.T) {
 	}
 }
 
-func TestGettingBetterTakesThreeSamplesAndADwell(t *testing.T) {
+func TestHysteresis_GettingBetterTakesThreeSamplesAndFiveSeconds(t *testing.T) {
 	m := newSim(t, Evidence())
 	m.warm()
 	m.ticks(2, waiting(3, 150*ms), held(times(10, asking)...))
@@ -112,7 +112,7 @@ func outage(t *testing.T, length int, back ...func(*Sample)) time.Duration {
 	return m.last.At.Sub(at)
 }
 
-func TestAPoolIsHealthySoonAfterItsServerReturns(t *testing.T) {
+func TestRecovery_APoolIsHealthySoonAfterItsServerReturns(t *testing.T) {
 	for name, back := range map[string]func() []func(*Sample){
 		"with traffic":    func() []func(*Sample) { return f(once(connected(10)), easy) },
 		"without traffic": func() []func(*Sample) { return f(once(connected(2)), waiting(0, 0)) },
@@ -132,7 +132,7 @@ func TestAPoolIsHealthySoonAfterItsServerReturns(t *testing.T) {
 }
 
 // The last refusal is older than the deadline that passed while the server hung, and leaves the window before it does.
-func TestARecoveryIsNotWithdrawn(t *testing.T) {
+func TestRecovery_IsNotWithdrawn(t *testing.T) {
 	m := newSim(t, Evidence())
 	m.warm()
 	m.tick(gone("connection_reset"), refused("connection_refused", ""))
@@ -153,7 +153,7 @@ func TestARecoveryIsNotWithdrawn(t *testing.T) {
 }
 
 // A server that takes the probe's connections may refuse the pool's: a pool whose AfterConnect fails was called healthy.
-func TestAServerThatAnswersOnlyTheProbeIsNoRecovery(t *testing.T) {
+func TestRecovery_NeedsAnAnswerToThePoolAndNotOnlyToTheProbe(t *testing.T) {
 	m := newSim(t, Evidence())
 	refusal := refused("_OTHER", "role tenant does not exist")
 	m.ticks(2, refusal)
@@ -168,7 +168,7 @@ func TestAServerThatAnswersOnlyTheProbeIsNoRecovery(t *testing.T) {
 	}
 }
 
-func TestTerminatedBackendsThatAreReplacedNeverMakeAPoolUnhealthy(t *testing.T) {
+func TestLostConnection_ThatIsReplacedNeverMakesAPoolUnhealthy(t *testing.T) {
 	m := newSim(t, Evidence())
 	m.warm()
 	start := m.s.At
@@ -183,7 +183,7 @@ func TestTerminatedBackendsThatAreReplacedNeverMakeAPoolUnhealthy(t *testing.T) 
 	}
 }
 
-func TestALossThatNobodyMendsCountsForAMinute(t *testing.T) {
+func TestLostConnection_ThatIsNotReplacedCountsForAMinute(t *testing.T) {
 	m := newSim(t, Evidence())
 	m.warm()
 	at := m.tick(easy, lost("57P01")).At
@@ -196,7 +196,7 @@ func TestALossThatNobodyMendsCountsForAMinute(t *testing.T) {
 	}
 }
 
-func TestTheExplanationOutlivesTheTrouble(t *testing.T) {
+func TestExplanation_OutlivesTheTrouble(t *testing.T) {
 	m := newSim(t, Evidence())
 	m.warm()
 	m.ticks(3, held(times(10, forgot)...), waiting(4, time.Second), failed("timeout"))
@@ -206,7 +206,7 @@ func TestTheExplanationOutlivesTheTrouble(t *testing.T) {
 	}
 }
 
-func TestFlappingIsCountedAndForgotten(t *testing.T) {
+func TestReportFlaps_AreCountedForTenMinutes(t *testing.T) {
 	m := newSim(t, Evidence())
 	m.warm()
 	for range 3 {
@@ -221,7 +221,7 @@ func TestFlappingIsCountedAndForgotten(t *testing.T) {
 	}
 }
 
-func TestHistoryIsBoundedAndNeverChangesUnderAReader(t *testing.T) {
+func TestReportHistory_IsBoundedAndNeverChangesUnderAReader(t *testing.T) {
 	m := newSim(t, Evidence())
 	m.warm()
 	early := m.last
@@ -242,27 +242,7 @@ func TestHistoryIsBoundedAndNeverChangesUnderAReader(t *testing.T) {
 	}
 }
 
-func TestTheWindowIsBoundedAndReachesFarEnough(t *testing.T) {
-	for _, interval := range []time.Duration{10 * ms, 100 * ms, time.Second, 10 * time.Second} {
-		var w window
-		for i := range 20000 {
-			w.add(Sample{At: epoch.Add(time.Duration(i) * interval), Holders: make([]HeldConn, 3)})
-			if len(w) > windowSize {
-				t.Fatalf("%v: %d samples", interval, len(w))
-			}
-		}
-		if span := w[len(w)-1].At.Sub(w[0].At); span < time.Minute {
-			t.Errorf("%v: reaches back %v only", interval, span)
-		}
-		for i := range len(w) - 1 {
-			if w[i].Holders != nil || !w[i+1].At.After(w[i].At) {
-				t.Fatalf("%v: sample %d", interval, i)
-			}
-		}
-	}
-}
-
-func TestAStuckPoolIsFoundAtAnyInterval(t *testing.T) {
+func TestStuckPool_IsFoundAtAnyInterval(t *testing.T) {
 	for _, interval := range []time.Duration{20 * ms, 250 * ms, time.Second, 5 * time.Second} {
 		j, err := NewJudge("orders", Evidence())
 		if err != nil {

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-func TestLifeEndsInTerminated(t *testing.T) {
+func TestJudge_NothingLeadsOutOfTerminated(t *testing.T) {
 	m := newSim(t, Evidence())
 	m.warm()
 	m.ticks(5, held(times(10, forgot)...), waiting(4, time.Second))
@@ -25,7 +25,7 @@ func TestLifeEndsInTerminated(t *testing.T) {
 	}
 }
 
-func TestAPoolThatIsClosedUsesNothingAndNeedsNoSize(t *testing.T) {
+func TestJudge_AClosedPoolUsesNothingAndNeedsNoSize(t *testing.T) {
 	m := newSim(t, Evidence())
 	m.warm()
 	if r := m.tick(easy, held(times(10, asking)...)); r.Usage != 1 || !r.Advice.Known {
@@ -38,7 +38,7 @@ func TestAPoolThatIsClosedUsesNothingAndNeedsNoSize(t *testing.T) {
 	}
 }
 
-func TestAClosedPoolIsShuttingDown(t *testing.T) {
+func TestJudge_AClosedPoolIsShuttingDown(t *testing.T) {
 	m := newSim(t, Evidence())
 	m.warm()
 	if r := m.tick(func(s *Sample) { s.Closed = true }); r.State != ShuttingDown {
@@ -46,7 +46,7 @@ func TestAClosedPoolIsShuttingDown(t *testing.T) {
 	}
 }
 
-func TestAStarvedProcessDoesNotEndAnOutage(t *testing.T) {
+func TestOutage_IsNotEndedByAStarvedProcess(t *testing.T) {
 	m := newSim(t, Evidence())
 	m.tick(connected(10))
 	m.tick(gone(""), refused("timeout", ""))
@@ -56,7 +56,7 @@ func TestAStarvedProcessDoesNotEndAnOutage(t *testing.T) {
 	}
 }
 
-func TestWithoutAHookZerosAreNoGoodNews(t *testing.T) {
+func TestStatOnly_ZerosAreNoGoodNews(t *testing.T) {
 	m := newSim(t, Evidence())
 	m.s.Pool.Total, m.s.Pool.Idle = 10, 10
 	if r := m.ticks(3, statOnly); r.Status != Healthy {
@@ -68,7 +68,7 @@ func TestWithoutAHookZerosAreNoGoodNews(t *testing.T) {
 	}
 }
 
-func TestTheProbeDoesNotKeepAPoolUnwellThatServes(t *testing.T) {
+func TestProbe_DoesNotKeepAPoolUnwellThatServes(t *testing.T) {
 	turnedAway := func(s *Sample) {
 		s.Probe.ErrorAt, s.Probe.ErrorType = s.At, "53300"
 	}
@@ -80,7 +80,7 @@ func TestTheProbeDoesNotKeepAPoolUnwellThatServes(t *testing.T) {
 	}
 }
 
-func TestTheProbeTellsSilenceFromSlowness(t *testing.T) {
+func TestProbe_TellsSilenceFromSlowness(t *testing.T) {
 	unanswered := func(s *Sample) { s.Probe.ErrorAt, s.Probe.ErrorType = s.At, "timeout" }
 	silent := f(held(times(10, crawling)...), waiting(3, 800*ms))
 	m := newSim(t, Evidence())

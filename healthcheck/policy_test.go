@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-func TestThePoliciesOfThePackageAreValid(t *testing.T) {
+func TestPolicyValidate_AcceptsThePackagesOwn(t *testing.T) {
 	for _, p := range []Policy{Evidence(), IdleRatio(), Usage()} {
 		if err := p.Validate(); err != nil {
 			t.Errorf("%s: %v", p.Rules, err)
@@ -15,7 +15,7 @@ func TestThePoliciesOfThePackageAreValid(t *testing.T) {
 	}
 }
 
-func TestContradictionsAreRefusedByName(t *testing.T) {
+func TestPolicyValidate_RefusesContradictionsByName(t *testing.T) {
 	for name, c := range map[string]struct {
 		from   Policy
 		change func(*Policy)

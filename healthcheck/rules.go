@@ -14,14 +14,14 @@ type symptom uint16
 const (
 	cannotServe    symptom = 1 << iota // no way through to the server
 	connectFailing                     // new connections fail; those that exist still serve
-	connectionLost                     // sessions broke, or connects failed, and it was mended
+	connectionLost                     // sessions broke, or an outage has just ended
 	acquireFailed                      // somebody did not get a connection
-	writeRefused                       // a statement was refused for it would have written
+	writeRefused                       // a statement that writes was refused
 	stuckPool                          // full, and nothing comes back
 	queueStands                        // even the shortest wait is too long
 	peakWait                           // one wait was too long
 	crowded                            // nearly full, and somebody waits
-	leakHeld                           // connections were forgotten
+	leakHeld                           // connections have leaked
 	starved                            // our own process did not get to run
 	thresholds                         // a ratio that the policy itself forbids
 
@@ -36,11 +36,15 @@ type verdict struct {
 	decisive symptom  // those that alone give the tier
 	reasons  []string // one a symptom, with its numbers, a decisive one first
 
-	quiet      bool // says nothing about waits
-	late       bool // taken while the process was starved
-	outageOver bool // nothing is wrong but what an outage that is over left behind
-	live       bool // a symptom is there now
+	traces symptom // those that an outage left behind which is over
+
+	quiet bool // says nothing about waits
+	late  bool // taken while the process was starved
+	live  bool // a symptom is there now
 }
+
+// outageOver says that nothing is wrong but what an outage left behind that has just ended.
+func (v *verdict) outageOver() bool { return v.traces&connectionLost != 0 && v.symptoms&^v.traces == 0 }
 
 func (v *verdict) add(tier Status, s symptom, format string, args ...any) {
 	reason := fmt.Sprintf(format, args...)
@@ -59,7 +63,7 @@ func (v *verdict) add(tier Status, s symptom, format string, args ...any) {
 
 // decide applies the rules of the policy.
 func decide(f *facts) verdict {
-	v := verdict{tier: Unknown, quiet: f.quiet(), late: f.late()}
+	v := verdict{tier: Unknown, quiet: f.quiet(), late: f.late}
 	if f.known() {
 		v.tier = Healthy
 	}
@@ -83,13 +87,13 @@ func decide(f *facts) verdict {
 // that merely does not answer may be a process that does not listen, so lateness excuses silence.
 func (f *facts) serviceRules(v *verdict) {
 	r := &f.reach
-	if !r.gone() {
+	if !r.noUsablePath() {
 		return
 	}
 	if r.failing() {
-		v.add(Unhealthy, cannotServe, "the last attempt to connect failed %s: %s", f.ago(r.failedAt), r.errorType)
+		v.add(Unhealthy, cannotServe, "the last attempt to connect failed %s: %s", f.ago(r.connect.at), r.connect.kind)
 	} else if !v.late {
-		v.add(Unhealthy, cannotServe, "connects have been without an answer for %s", short(r.hanging))
+		v.add(Unhealthy, cannotServe, "connects have been without an answer for %s", short(r.silence.connects))
 	}
 }
 
@@ -97,30 +101,30 @@ func (f *facts) serviceRules(v *verdict) {
 func (f *facts) errorRules(v *verdict) {
 	r, t := &f.reach, &f.s.Traffic
 	recent := func(at time.Time) bool { return f.happenedWithin(at, f.p.ErrorWindow) }
-	if v.symptoms&cannotServe == 0 && recent(r.trouble) {
+	if v.symptoms&cannotServe == 0 && recent(r.troubleAt) {
 		switch {
-		case r.recovered.IsZero() && r.failing():
-			v.add(Degraded, connectFailing, "the last attempt to connect failed %s: %s", f.ago(r.failedAt), r.errorType)
-		case r.recovered.IsZero():
-			if recent(r.lostAt) && !r.proof.After(r.lostAt) { // otherwise it was an acquire that failed, see below
-				v.add(Degraded, connectionLost, "a connection was lost %s", f.ago(r.lostAt))
+		case r.recoveredAt.IsZero() && r.failing():
+			v.add(Degraded, connectFailing, "the last attempt to connect failed %s: %s", f.ago(r.connect.at), r.connect.kind)
+		case r.recoveredAt.IsZero():
+			if recent(r.lost.at) && !r.lastAnsweredAt.After(r.lost.at) { // otherwise it was an acquire that failed, see below
+				v.add(Degraded, connectionLost, "a connection was lost %s", f.ago(r.lost.at))
 			}
-		case f.s.At.Sub(r.recovered) < f.p.RecoveryGrace:
-			v.outageOver = v.tier <= Healthy
-			v.add(Degraded, connectionLost, "the server answers again since %s", short(f.s.At.Sub(r.recovered)))
+		case f.s.At.Sub(r.recoveredAt) < f.p.RecoveryGrace:
+			v.traces |= connectionLost
+			v.add(Degraded, connectionLost, "the server answers again since %s", short(f.s.At.Sub(r.recoveredAt)))
 		}
 	}
 	if Classify(t.LastErrorType) != "" && recent(t.LastErrorAt) && !f.causedByPastOutage(t.LastErrorAt) {
-		after := r.recovered.IsZero() || t.LastErrorAt.Sub(r.recovered) > f.p.RecoveryGrace
-		v.outageOver = v.outageOver && !after
+		if !r.recoveredAt.IsZero() && t.LastErrorAt.Sub(r.recoveredAt) <= f.p.RecoveryGrace {
+			v.traces |= acquireFailed
+		}
 		v.add(Degraded, acquireFailed, "an acquire failed %s: %s", f.ago(t.LastErrorAt), t.LastErrorType)
 	}
 	if !f.s.HasTracer && saturated(f.s) && f.last.added[counts.Canceled] > 0 {
-		v.outageOver = false
+		v.traces &^= acquireFailed
 		v.add(Degraded, acquireFailed, "%s given up while the pool was full", count(f.last.added[counts.Canceled], "acquire"))
 	}
 	if at := f.s.Connect.ReadOnlyAt; recent(at) && !f.writable(at) {
-		v.outageOver = false
 		v.add(Degraded, writeRefused, "the server refused to write %s", f.ago(at))
 	}
 }
@@ -130,10 +134,10 @@ func (f *facts) errorRules(v *verdict) {
 // the recovery itself was seen.
 func (f *facts) causedByPastOutage(at time.Time) bool {
 	r := &f.reach
-	if r.recovered.IsZero() || !r.recovered.After(f.all[0].At) && !f.happenedWithin(r.trouble, f.p.ErrorWindow) {
+	if r.recoveredAt.IsZero() || !r.recoveredAt.After(f.all[0].At) && !f.happenedWithin(r.troubleAt, f.p.ErrorWindow) {
 		return false
 	}
-	return at.Sub(r.recovered) <= f.p.RecoveryGrace && f.s.At.Sub(r.recovered) >= f.p.RecoveryGrace
+	return at.Sub(r.recoveredAt) <= f.p.RecoveryGrace && f.s.At.Sub(r.recoveredAt) >= f.p.RecoveryGrace
 }
 
 // writable says that the server was asked well after at, and takes writes again.
@@ -147,12 +151,11 @@ func (f *facts) evidenceRules(v *verdict) {
 		return // the pause made everybody wait, and every hold looks old
 	}
 	p, t := f.p, &f.s.Traffic
-	before := v.symptoms
-	if d := f.stuckFor(); d >= p.StuckAfter {
+	if d := f.all.stuckFor(f.p); d >= p.StuckAfter {
 		v.add(Unhealthy, stuckPool, "all %d connections in use, %s waiting, nothing released for %s",
 			f.s.Pool.Max, count(t.Waiting, "request"), short(d))
 	}
-	if f.standingQueue() {
+	if f.all.standingQueue(f.p) {
 		v.add(Degraded, queueStands, "nobody waited less than %s", short(max(t.MinWait, p.WaitTarget)))
 	}
 	f.peakRule(v)
@@ -163,17 +166,15 @@ func (f *facts) evidenceRules(v *verdict) {
 	if n := f.holders.count[leaked]; n > 0 {
 		v.add(Degraded, leakHeld, "%s leaked", count(n, "connection"))
 	}
-	v.outageOver = v.outageOver && v.symptoms == before
 }
 
 func (f *facts) peakRule(v *verdict) {
-	d := f.peak()
+	d := longestWait(f.s)
 	switch {
 	case d <= f.p.PeakWait:
-	case f.seenBefore(d):
+	case f.all.countedBefore(d, f.p.PeakWait):
 		v.quiet = true
 	default:
-		v.outageOver = false
 		v.add(Degraded, peakWait, "a wait of %s", short(d))
 	}
 }
@@ -196,7 +197,6 @@ func (f *facts) idleRules(v *verdict) {
 	default:
 		v.add(Unhealthy, thresholds, "%d of %d connections idle (%s)", idle, total, percent(ratio))
 	}
-	v.outageOver = v.outageOver && v.symptoms&thresholds == 0
 	if !v.late {
 		f.peakRule(v)
 	}
@@ -219,8 +219,7 @@ func (f *facts) usageRules(v *verdict) {
 }
 
 func (f *facts) starvedRules(v *verdict) {
-	if f.lateAt(len(f.all) - 1) {
-		v.outageOver = false
+	if f.all.lateAt(len(f.all)-1, f.p) {
 		v.add(Degraded, starved, "this judgement came %s late", short(f.s.Late))
 	}
 }

@@ -33,7 +33,7 @@ func failedAgo(d time.Duration) func(*Sample) {
 	return func(s *Sample) { s.Traffic.LastErrorAt, s.Traffic.LastErrorType = s.At.Add(-d), "timeout" }
 }
 
-func TestIdleRatioAtItsBoundaries(t *testing.T) {
+func TestIdleRatio_AtItsBoundaries(t *testing.T) {
 	for name, c := range map[string]struct {
 		change []func(*Sample)
 		want   Status
@@ -61,7 +61,7 @@ func TestIdleRatioAtItsBoundaries(t *testing.T) {
 	}
 }
 
-func TestUsageAtItsBoundaries(t *testing.T) {
+func TestUsage_AtItsBoundaries(t *testing.T) {
 	for name, c := range map[string]struct {
 		used int
 		want Status
@@ -88,7 +88,7 @@ func TestUsageAtItsBoundaries(t *testing.T) {
 	}
 }
 
-func TestEvidenceAtItsBoundaries(t *testing.T) {
+func TestEvidence_AtItsBoundaries(t *testing.T) {
 	queue := func(least time.Duration) func(*Sample) {
 		return cycles(100, time.Millisecond, time.Millisecond, least, 90*ms)
 	}
@@ -126,7 +126,7 @@ func TestEvidenceAtItsBoundaries(t *testing.T) {
 	}
 }
 
-func TestTheUsageWarningOfEvidenceIsNoVerdict(t *testing.T) {
+func TestEvidence_TheUsageWarningIsNoVerdict(t *testing.T) {
 	for n, warn := range map[int]bool{749: false, 750: true, 1000: true} {
 		m := newSim(t, Evidence())
 		m.s.Pool.Max = 1000
@@ -137,7 +137,7 @@ func TestTheUsageWarningOfEvidenceIsNoVerdict(t *testing.T) {
 	}
 }
 
-func TestStuckMeansFullAndNothingReleasedForTenSeconds(t *testing.T) {
+func TestStuckPool_IsFullAndReleasesNothingForTenSeconds(t *testing.T) {
 	full := f(held(times(10, crawling)...), waiting(1, time.Second))
 	one := Evidence()
 	one.WorsenAfter = 1
@@ -168,7 +168,7 @@ func TestStuckMeansFullAndNothingReleasedForTenSeconds(t *testing.T) {
 	}
 }
 
-func TestAPoolWithoutItsServerIsUnhealthyUnderEveryPolicy(t *testing.T) {
+func TestPolicy_APoolWithoutItsServerIsUnhealthyUnderEach(t *testing.T) {
 	for _, p := range []Policy{Evidence(), IdleRatio(), Usage()} {
 		m := newSim(t, p)
 		if r := m.ticks(2, refused("connection_refused", "")); r.Status != Unhealthy || r.Findings[0].Cause != CauseUnreachable {
@@ -177,7 +177,7 @@ func TestAPoolWithoutItsServerIsUnhealthyUnderEveryPolicy(t *testing.T) {
 	}
 }
 
-func TestABrokenConnectionDoesNotExplainABusyPool(t *testing.T) {
+func TestPolicy_ABrokenConnectionDoesNotExplainABusyPool(t *testing.T) {
 	for _, c := range []struct {
 		policy Policy
 		busy   int

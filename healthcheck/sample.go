@@ -24,7 +24,7 @@ type Sample struct {
 	Server  *ServerView
 	Probe   Probe
 
-	// Full says whether a hook observes the pool. Without it (stat-only mode) only Pool and what pgxpool counts itself
+	// HasTracer says whether a hook observes the pool. Without it (stat-only mode) only Pool and what pgxpool counts itself
 	// (Acquired, Canceled) are known, and the judge must not read zeros as good news.
 	HasTracer bool
 	// Closed says that the pool was closed or is shutting down.

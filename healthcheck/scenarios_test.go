@@ -32,7 +32,7 @@ func locks(n int, ours bool) func(*Sample) {
 }
 
 // Each sick pool is told what ails it, and nothing else first.
-func TestEveryCauseIsNamedFirstInItsScenario(t *testing.T) {
+func TestDiagnose_NamesEachCauseFirstInItsScenario(t *testing.T) {
 	for name, c := range map[string]struct {
 		cold   bool // the pool was never warm
 		within int  // ticks of sickness until the cause is named; 3 if zero
@@ -108,7 +108,7 @@ func TestEveryCauseIsNamedFirstInItsScenario(t *testing.T) {
 }
 
 // Healthy pools, however odd their habits, are not complained of: not for a single sample.
-func TestHealthyWorkloadsRaiseNothing(t *testing.T) {
+func TestDiagnose_HealthyWorkloadsRaiseNothing(t *testing.T) {
 	for name, run := range map[string]func(*sim){
 		"a cold start": func(m *sim) {
 			m.tick(inFlight(4), waiting(8, 150*ms))

@@ -55,7 +55,7 @@ func (f *facts) recommend(s *Sizing) {
 	s.Recommended = c + f.holders.count[expectedLong]
 	s.Why = fmt.Sprintf("%.3g acquires a second, held for %s, keep %.3g connections busy; with %d at most 1 %% wait longer than %s.",
 		s.ArrivalRate, short(s.MeanHold), s.Offered, c, short(f.p.WaitTarget))
-	if f.contended() {
+	if f.contended {
 		s.Why += " A full pool hides demand: look again after growing."
 	}
 }

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-func TestAdviceOnSize(t *testing.T) {
+func TestSizing_GrowsOnlyWhatGrowingHelps(t *testing.T) {
 	busy := f(held(times(10, asking)...), waiting(30, 15*ms), cycles(2000, 5*ms, 4*ms, 12*ms, 18*ms))
 	for name, c := range map[string]struct {
 		sick  []func(*Sample)
@@ -34,7 +34,7 @@ func TestAdviceOnSize(t *testing.T) {
 	}
 }
 
-func TestNoAdviceToGrowWhenConcurrencySlowsTheServer(t *testing.T) {
+func TestSizing_DoesNotGrowWhenConcurrencySlowsTheServer(t *testing.T) {
 	m := newSim(t, Evidence())
 	m.warm()
 	a := m.ticks(70, held(times(10, with(crawling, func(h *HeldConn) { h.Age = 40 * ms }))...), waiting(20, 80*ms),
@@ -47,7 +47,7 @@ func TestNoAdviceToGrowWhenConcurrencySlowsTheServer(t *testing.T) {
 	}
 }
 
-func TestAQuietPoolIsToldHowFewConnectionsWouldDo(t *testing.T) {
+func TestSizing_TellsAQuietPoolHowFewConnectionsWouldDo(t *testing.T) {
 	m := newSim(t, Evidence())
 	m.warm()
 	a := m.last.Advice
@@ -56,7 +56,7 @@ func TestAQuietPoolIsToldHowFewConnectionsWouldDo(t *testing.T) {
 	}
 }
 
-func TestALongHoldThatEndsAsksForOneConnectionAndNotForItsLength(t *testing.T) {
+func TestSizing_ALongHoldThatEndsNeedsOneConnection(t *testing.T) {
 	traffic := func(s *Sample) {
 		cycles(10, 5*ms, 4*ms, 0, ms)(s)
 		s.Traffic.Occupied += time.Second // a batch job is at work

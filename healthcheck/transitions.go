@@ -22,7 +22,7 @@ var states = [...]State{
 // transitions is the state machine: what each event makes of each state, in the order of the events above. A pool that
 // breaks does not stop at degraded on its way: an outage is unhealthy at once.
 var transitions = map[State][numEvents]State{
-	//               nothing         good            settling        poor            bad             shutdown      terminate
+	//               nothing         good            outageOver      poor            bad             shutdown      terminate
 	Initializing:   {Initializing, StateHealthy, StateDegraded, StateDegraded, StateUnhealthy, ShuttingDown, Terminated},
 	StateHealthy:   {StateHealthy, StateHealthy, StateDegraded, StateDegraded, StateUnhealthy, ShuttingDown, Terminated},
 	StateDegraded:  {StateDegraded, StateHealthy, StateDegraded, StateDegraded, StateUnhealthy, ShuttingDown, Terminated},

@@ -2,7 +2,7 @@ package healthcheck
 
 import "testing"
 
-func TestEveryStateAnswersEveryEvent(t *testing.T) {
+func TestTransitions_EveryStateAnswersEveryEvent(t *testing.T) {
 	if len(transitions) != len(states) {
 		t.Fatalf("%d states have transitions, want %d", len(transitions), len(states))
 	}
@@ -35,7 +35,7 @@ func TestEveryStateAnswersEveryEvent(t *testing.T) {
 	}
 }
 
-func TestNoStateGoesWhereItMustNot(t *testing.T) {
+func TestTransitions_NoStateGoesWhereItMustNot(t *testing.T) {
 	for _, from := range states {
 		for _, to := range transitions[from] {
 			switch {
@@ -54,7 +54,7 @@ func TestNoStateGoesWhereItMustNot(t *testing.T) {
 	}
 }
 
-func TestEveryStateHasItsTier(t *testing.T) {
+func TestState_EachHasItsStatus(t *testing.T) {
 	want := map[State]Status{Initializing: Unknown, StateHealthy: Healthy, StateDegraded: Degraded,
 		StateUnhealthy: Unhealthy, Recovering: Degraded, ShuttingDown: Unknown, Terminated: Unknown}
 	for _, s := range states {

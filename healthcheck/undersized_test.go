@@ -9,7 +9,7 @@ import (
 // overload is a queue before connections that are used well.
 var overload = f(waiting(30, 15*ms), cycles(2000, 5*ms, 4*ms, 12*ms, 18*ms))
 
-func TestNobodyIsToldToGrowAPoolThatLosesItsConnections(t *testing.T) {
+func TestUndersized_APoolThatLosesItsConnectionsIsNotToldToGrow(t *testing.T) {
 	stuck := func(h HeldConn) func(*Sample) { return held(append(times(9, asking), h)...) }
 	for name, c := range map[string]struct {
 		also  []func(*Sample)
@@ -35,7 +35,7 @@ func TestNobodyIsToldToGrowAPoolThatLosesItsConnections(t *testing.T) {
 	}
 }
 
-func TestTheAdviceOfATooSmallPoolFitsItsTraffic(t *testing.T) {
+func TestUndersized_TheAdviceFitsTheTraffic(t *testing.T) {
 	full := append(f(held(times(10, asking)...)), overload...)
 	for name, c := range map[string]struct {
 		warm          bool
@@ -60,7 +60,7 @@ func TestTheAdviceOfATooSmallPoolFitsItsTraffic(t *testing.T) {
 }
 
 // The first of these samples has those who came before the queue; the second is all queue, and a connection is being passed on.
-func TestAQueueIsSeenAlthoughATickCameEarlyAndAConnectionWasBetweenTwoCallers(t *testing.T) {
+func TestUndersized_AQueueIsSeenThoughATickCameEarlyAndAConnectionIsBeingPassedOn(t *testing.T) {
 	m := newSim(t, Evidence())
 	m.warm()
 	queue := func(least time.Duration) []func(*Sample) {

@@ -66,7 +66,7 @@ func (c *checks) ratio(field string, v float64) {
 	}
 }
 
-// less tells of a contradiction between two ratios; those that are none by themselves were told of already.
+// less refuses two ratios that contradict each other.
 func (c *checks) less(low string, l float64, high string, h float64) {
 	if l >= h {
 		c.fail(low, l, fmt.Sprintf("below %s (%v)", high, h))

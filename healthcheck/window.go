@@ -13,11 +13,11 @@ const (
 	windowFresh = 16 // never merged
 )
 
-// window is the recent samples, oldest first. Only the newest keeps its holders and waiters: they say who, the counters
-// of the others say since when.
+// window is the recent samples, oldest first. Only the newest keeps its holders and waiters: they say who holds and waits; the
+// counters of the others say since when.
 type window []Sample
 
-// add appends s. Time that went backwards makes the past incomparable: it is forgotten.
+// add appends s. If the clock was set back, earlier samples cannot be compared with it and are forgotten.
 func (w *window) add(s Sample) {
 	clean(&s)
 	if n := len(*w); n > 0 {
@@ -32,6 +32,36 @@ func (w *window) add(s Sample) {
 		w.makeRoom()
 	}
 	*w = append(*w, s)
+}
+
+func (w window) newest() *Sample { return &w[len(w)-1] }
+
+// back returns the newest sample that is at least d old, or the oldest of all.
+func (w window) back(d time.Duration) *Sample {
+	for i := len(w) - 1; i >= 0; i-- {
+		if w.newest().At.Sub(w[i].At) >= d {
+			return &w[i]
+		}
+	}
+	return &w[0]
+}
+
+// lateAt says whether the process was starved when sample i was due.
+func (w window) lateAt(i int, p *Policy) bool { return i >= 0 && w[i].Late >= p.LateAfter }
+
+// lasting is for how long each sample, counted back from the newest, has been in some state, with nothing to disturb it in
+// between. A late sample begins anew.
+func (w window) lasting(p *Policy, in func(i int) bool, still func(*delta) bool) time.Duration {
+	i := len(w) - 1
+	if !in(i) {
+		return 0
+	}
+	for ; i > 0 && in(i-1) && !w.lateAt(i, p); i-- {
+		if d := between(&w[i-1], &w[i]); !still(&d) {
+			break
+		}
+	}
+	return w.newest().At.Sub(w[i].At)
 }
 
 // makeRoom forgets the oldest sample if the rest reach back far enough. Otherwise it merges the two that lie closest, the
@@ -53,7 +83,7 @@ func (w *window) makeRoom() {
 	*w = slices.Delete(all, closest, closest+1)
 }
 
-// merge makes of two consecutive samples the one that would have been taken had the first been left out.
+// merge returns the sample that stands for two consecutive ones: the second, had the first not been taken.
 func merge(a, b *Sample) Sample {
 	m, t := *b, &a.Traffic
 	m.Late = max(a.Late, b.Late)
@@ -69,7 +99,7 @@ func merge(a, b *Sample) Sample {
 	return m
 }
 
-// clean makes of absurd readings none at all: a negative gauge or age is no evidence.
+// clean sets absurd readings to zero: a negative gauge or age is no evidence.
 func clean(s *Sample) {
 	p, t, c := &s.Pool, &s.Traffic, &s.Connect
 	for _, n := range []*int{

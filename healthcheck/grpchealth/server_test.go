@@ -61,7 +61,7 @@ func dial(t *testing.T, s *Server) healthpb.HealthClient {
 	return healthpb.NewHealthClient(conn)
 }
 
-func TestCheckMapsTiersToServing(t *testing.T) {
+func TestCheck_MapsStatusToServing(t *testing.T) {
 	for state, want := range map[healthcheck.State]servingStatus{
 		healthcheck.Initializing:   healthpb.HealthCheckResponse_UNKNOWN,
 		healthcheck.StateHealthy:   healthpb.HealthCheckResponse_SERVING,
@@ -81,7 +81,7 @@ func TestCheckMapsTiersToServing(t *testing.T) {
 	}
 }
 
-func TestTheEmptyNameIsTheWorstOfAll(t *testing.T) {
+func TestCheck_TheEmptyNameIsTheWorstOfAll(t *testing.T) {
 	for _, c := range []struct {
 		states []healthcheck.State
 		want   servingStatus
@@ -105,7 +105,7 @@ func TestTheEmptyNameIsTheWorstOfAll(t *testing.T) {
 	}
 }
 
-func TestASourceWithNothingToTellIsUnknown(t *testing.T) {
+func TestCheck_ASourceWithNothingToTellIsUnknown(t *testing.T) {
 	for name, source := range map[string]healthcheck.Source{
 		"nil":         nil,
 		"no snapshot": func() *healthcheck.Snapshot { return nil },
@@ -125,7 +125,7 @@ func TestASourceWithNothingToTellIsUnknown(t *testing.T) {
 	}
 }
 
-func TestAnUnknownNameIsNotFound(t *testing.T) {
+func TestCheck_AnUnknownNameIsNotFound(t *testing.T) {
 	client := dial(t, New(newPool("orders", healthcheck.StateHealthy).Load, func() *healthcheck.Snapshot { return nil }))
 	_, err := client.Check(t.Context(), &healthpb.HealthCheckRequest{Service: "nobody"})
 	if status.Code(err) != codes.NotFound {
@@ -133,7 +133,7 @@ func TestAnUnknownNameIsNotFound(t *testing.T) {
 	}
 }
 
-func TestWatchSendsChangesOnlyAndEndsWithItsClient(t *testing.T) {
+func TestWatch_SendsChangesOnlyAndEndsWithItsClient(t *testing.T) {
 	p := newPool("orders", healthcheck.Initializing)
 	s := New(p.Load)
 	s.Interval = time.Millisecond
@@ -185,7 +185,7 @@ func ends(t *testing.T, s *Server) {
 	t.Errorf("%d watches are still open", s.watches.Load())
 }
 
-func TestAnUnknownNameMayBeWatched(t *testing.T) {
+func TestWatch_AcceptsAnUnknownName(t *testing.T) {
 	s := New()
 	s.Interval = time.Millisecond
 	ctx, cancel := context.WithCancel(t.Context())
@@ -199,7 +199,7 @@ func TestAnUnknownNameMayBeWatched(t *testing.T) {
 	}
 }
 
-func TestWatchesAreBounded(t *testing.T) {
+func TestWatch_IsBounded(t *testing.T) {
 	s := New(newPool("orders", healthcheck.StateHealthy).Load)
 	s.MaxWatches = 1
 	client := dial(t, s)

@@ -57,15 +57,14 @@ type sizingDocument struct {
 	Why         string  `json:"why"`
 }
 
-func (e *Endpoints) document(s *healthcheck.Snapshot) document {
-	r, now := e.report(s), e.clock()
+func (v *view) document() document {
+	r := v.report
 	d := document{
-		Status: r.Status, State: r.State, Pool: r.Pool, Timestamp: r.At, Since: r.Since, StaleSince: r.StaleSince,
-		Database:     databaseOf(s, r.Status, now),
+		Status: r.Status, State: r.State, Pool: r.Pool, Timestamp: r.At, Since: r.Since, StaleSince: r.StaleSince, Database: v.database(),
 		UsagePercent: round3(r.Usage * 100), Flaps: r.Flaps, Findings: orEmpty(r.Findings), RecentHistory: orEmpty(r.History),
 	}
-	if !s.StartedAt.IsZero() {
-		d.UptimeSeconds = round3(max(0, now.Sub(s.StartedAt).Seconds()))
+	if !v.snap.StartedAt.IsZero() {
+		d.UptimeSeconds = round3(max(0, v.now.Sub(v.snap.StartedAt).Seconds()))
 	}
 	if a := r.Advice; a.Known {
 		d.Sizing = &sizingDocument{round3(a.ArrivalRate), a.MeanHold.Round(time.Microsecond).Seconds(), round3(a.Offered), a.Recommended, a.Why}
@@ -73,15 +72,16 @@ func (e *Endpoints) document(s *healthcheck.Snapshot) document {
 	return d
 }
 
-func databaseOf(s *healthcheck.Snapshot, status healthcheck.Status, now time.Time) databaseDocument {
+func (v *view) database() databaseDocument {
+	s := v.snap
 	d := databaseDocument{
-		Status: status,
+		Status: v.report.Status,
 		Pool:   poolDocument{Total: s.Total, Idle: s.Idle, Active: s.Used, Waiting: s.Waiting, Max: s.Max},
 	}
 	if s.Latency > 0 {
 		d.LatencyMS = new(millis(s.Latency))
 	}
-	if text, at := s.RecentError(now); text != "" {
+	if text, at := s.RecentError(v.now); text != "" {
 		d.LastError = &text
 		if !at.IsZero() {
 			d.LastErrorAt = &at

@@ -26,9 +26,9 @@ type draftCheck struct {
 }
 
 // draftStatus maps tiers to the draft's three words. It has none for "unknown": that passes with a warning.
-func draftStatus(s healthcheck.Status, draining bool) string {
+func draftStatus(s healthcheck.Status, cannotServe bool) string {
 	switch {
-	case s == healthcheck.Unhealthy || draining:
+	case cannotServe:
 		return "fail"
 	case s == healthcheck.Healthy:
 		return "pass"
@@ -36,24 +36,19 @@ func draftStatus(s healthcheck.Status, draining bool) string {
 	return "warn"
 }
 
-func (e *Endpoints) draft(snaps []*healthcheck.Snapshot) draftDocument {
-	d := draftDocument{Checks: map[string][]draftCheck{}}
-	worst, draining := healthcheck.Healthy, false
-	if len(snaps) == 0 {
-		worst = healthcheck.Unknown
-	}
-	for _, s := range snaps {
-		r := e.report(s)
-		worst, draining = healthcheck.Worst(worst, r.Status), draining || s.Draining()
+func draft(views []view) draftDocument {
+	worst, cannotServe := summary(views)
+	d := draftDocument{Status: draftStatus(worst, cannotServe), Checks: map[string][]draftCheck{}}
+	for _, v := range views {
+		r := v.report
 		output := d.note(r)
 		if d.Output == "" || r.Status == healthcheck.Unhealthy {
 			d.Output = output
 		}
-		d.observeAll(s, draftCheck{
-			ComponentID: r.Pool, ComponentType: "datastore", Status: draftStatus(r.Status, s.Draining()), Time: r.At, Output: output,
+		d.observeAll(v.snap, draftCheck{
+			ComponentID: r.Pool, ComponentType: "datastore", Status: draftStatus(r.Status, v.cannotServe()), Time: r.At, Output: output,
 		})
 	}
-	d.Status = draftStatus(worst, draining)
 	return d
 }
 

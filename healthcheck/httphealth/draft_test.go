@@ -8,7 +8,7 @@ import (
 	"github.com/otelpool/pgx/healthcheck"
 )
 
-func TestTheDraftTellsTheResponseTimeOfWhenItWasMeasured(t *testing.T) {
+func TestDraft_SaysWhenTheResponseTimeWasMeasured(t *testing.T) {
 	snap := *pool("orders", healthcheck.StateHealthy)()
 	for name, c := range map[string]struct {
 		latency time.Duration
@@ -35,7 +35,7 @@ func TestTheDraftTellsTheResponseTimeOfWhenItWasMeasured(t *testing.T) {
 	}
 }
 
-func TestTheFormatIsTheOneThatIsLikedBetter(t *testing.T) {
+func TestAccept_PicksTheFormatThatIsPreferred(t *testing.T) {
 	e := endpoints(pool("orders", healthcheck.StateHealthy))
 	for accept, want := range map[string]string{
 		"":                            plainJSON,

@@ -105,14 +105,15 @@ func (e *Endpoints) started() bool {
 
 // ready says whether requests should be sent here, and if not, why.
 func (e *Endpoints) ready() (ok bool, why string) {
+	now := e.clock()
 	for _, s := range e.Sources {
-		snap := s.Load()
+		v := e.view(s, now)
 		switch {
-		case snap.Draining():
+		case v.snap.Draining():
 			return false, "draining"
-		case !snap.Report.Started:
+		case !v.report.Started:
 			return false, "not connected yet"
-		case e.GateReadiness && e.report(snap).Status == healthcheck.Unhealthy:
+		case e.GateReadiness && v.cannotServe():
 			return false, "database unavailable"
 		}
 	}
@@ -124,18 +125,6 @@ func (e *Endpoints) clock() time.Time {
 		return e.now()
 	}
 	return time.Now()
-}
-
-// report is what s says now: no verdict if its judge has stopped.
-func (e *Endpoints) report(s *healthcheck.Snapshot) *healthcheck.Report {
-	return s.AsOf(e.clock(), e.StaleAfter)
-}
-
-func code(status healthcheck.Status, draining bool) int {
-	if status == healthcheck.Unhealthy || draining {
-		return http.StatusServiceUnavailable
-	}
-	return http.StatusOK
 }
 
 func writeJSON(w http.ResponseWriter, r *http.Request, code int, kind string, doc any) {

@@ -44,7 +44,7 @@ func get(h http.Handler, path string, header ...string) *httptest.ResponseRecord
 	return w
 }
 
-func TestProbesAnswerByState(t *testing.T) {
+func TestEndpoints_AnswerByState(t *testing.T) {
 	for state, want := range map[healthcheck.State]struct{ live, started, ready, gated, health int }{
 		healthcheck.Initializing:   {200, 503, 503, 503, 200},
 		healthcheck.StateHealthy:   {200, 200, 200, 200, 200},
@@ -86,7 +86,7 @@ func TestProbesAnswerByState(t *testing.T) {
 	}
 }
 
-func TestTheWorstPoolWins(t *testing.T) {
+func TestHealth_TheWorstPoolWins(t *testing.T) {
 	for _, c := range []struct {
 		pools []healthcheck.State
 		want  string
@@ -121,7 +121,7 @@ func TestTheWorstPoolWins(t *testing.T) {
 	}
 }
 
-func TestTheDatabaseDocumentHasTheAgreedShape(t *testing.T) {
+func TestDocument_HasTheAgreedShape(t *testing.T) {
 	finding := healthcheck.Finding{Cause: healthcheck.CauseLeak, Summary: "s", Evidence: []string{"e"}, Advice: "a", Runbook: "leak"}
 	w := get(endpoints(pool("orders", healthcheck.StateDegraded, finding)), "/health/database")
 	var got map[string]any
@@ -148,7 +148,7 @@ func TestTheDatabaseDocumentHasTheAgreedShape(t *testing.T) {
 	}
 }
 
-func TestTheDraftFormatComesByAccept(t *testing.T) {
+func TestDraft_ComesByAccept(t *testing.T) {
 	finding := healthcheck.Finding{Cause: healthcheck.CauseUnreachable, Summary: "no way", Advice: "go"}
 	e := endpoints(pool("orders", healthcheck.StateHealthy), pool("users", healthcheck.StateUnhealthy, finding))
 	for _, path := range []string{"/health", "/health/database"} {
@@ -166,7 +166,7 @@ func TestTheDraftFormatComesByAccept(t *testing.T) {
 	}
 }
 
-func TestOnePoolIsFoundByName(t *testing.T) {
+func TestHealthDatabase_FindsAPoolByName(t *testing.T) {
 	e := endpoints(pool("orders", healthcheck.StateHealthy), pool("users", healthcheck.StateDegraded))
 	for path, want := range map[string]string{
 		"/health/database": "users", "/health/database?pool=orders": "orders", "/health/database?pool=users": "users",
@@ -182,7 +182,7 @@ func TestOnePoolIsFoundByName(t *testing.T) {
 	}
 }
 
-func TestHeadHasNoBodyAndOtherMethodsAreRefused(t *testing.T) {
+func TestEndpoints_HeadHasNoBodyAndOtherMethodsAreRefused(t *testing.T) {
 	e := endpoints(pool("orders", healthcheck.StateHealthy))
 	for _, path := range []string{"/livez", "/startupz", "/readyz", "/health", "/health/database"} {
 		w := httptest.NewRecorder()
@@ -200,7 +200,7 @@ func TestHeadHasNoBodyAndOtherMethodsAreRefused(t *testing.T) {
 	}
 }
 
-func TestAStaleReportIsBelievedNoLonger(t *testing.T) {
+func TestDocument_AStaleReportIsUnknown(t *testing.T) {
 	for _, c := range []struct {
 		interval, staleAfter, age time.Duration
 		want                      string
@@ -225,7 +225,7 @@ func TestAStaleReportIsBelievedNoLonger(t *testing.T) {
 	}
 }
 
-func TestAnErrorIsToldOfUntilItIsOld(t *testing.T) {
+func TestDocument_ForgetsAnErrorThatIsOld(t *testing.T) {
 	for _, c := range []struct {
 		window, age time.Duration
 		want        any
@@ -245,7 +245,7 @@ func TestAnErrorIsToldOfUntilItIsOld(t *testing.T) {
 	}
 }
 
-func TestWhatIsNotKnownIsNull(t *testing.T) {
+func TestDocument_WhatIsNotKnownIsNull(t *testing.T) {
 	snap := *pool("orders", healthcheck.Initializing)()
 	snap.Latency = 0
 	if got := database(t, &snap); got["latency_ms"] != nil || got["last_error"] != nil {
@@ -268,7 +268,7 @@ func database(t *testing.T, snap *healthcheck.Snapshot) map[string]any {
 	return doc.Database
 }
 
-func TestTheSizeIsToldInSeconds(t *testing.T) {
+func TestDocument_TheMeanHoldIsInSeconds(t *testing.T) {
 	snap := *pool("orders", healthcheck.StateHealthy)()
 	report := *snap.Report
 	report.Advice = healthcheck.Sizing{Known: true, ArrivalRate: 100, MeanHold: 250 * time.Microsecond, Offered: 0.025, Recommended: 1, Why: "w"}
@@ -280,7 +280,7 @@ func TestTheSizeIsToldInSeconds(t *testing.T) {
 }
 
 // Whatever the figures are, they make a document.
-func TestAbsurdFiguresMakeValidDocuments(t *testing.T) {
+func TestDocument_AbsurdFiguresAreValidJSON(t *testing.T) {
 	report := healthcheck.Report{Status: healthcheck.Degraded, At: epoch, Usage: math.NaN(), Findings: []healthcheck.Finding{{Summary: "\x00ÿ"}},
 		Advice: healthcheck.Sizing{Known: true, ArrivalRate: math.Inf(1), MeanHold: math.MinInt64, Offered: math.NaN()}}
 	snap := healthcheck.Snapshot{Report: &report, Total: -1, Latency: math.MaxInt64, LastError: "\xff", StartedAt: epoch.AddDate(500, 0, 0)}
@@ -292,7 +292,7 @@ func TestAbsurdFiguresMakeValidDocuments(t *testing.T) {
 	}
 }
 
-func TestAStaleReportDoesNotContradictItself(t *testing.T) {
+func TestDocument_AStaleReportDoesNotContradictItself(t *testing.T) {
 	e := endpoints(pool("orders", healthcheck.StateUnhealthy, healthcheck.Finding{Cause: healthcheck.CauseUnreachable, Summary: "no way", Advice: "go"}))
 	e.now = func() time.Time { return epoch.Add(31 * time.Second) }
 	w := get(e, "/health/database")
@@ -314,7 +314,7 @@ func TestAStaleReportDoesNotContradictItself(t *testing.T) {
 	}
 }
 
-func TestASourceWithNothingToTellIsUnknown(t *testing.T) {
+func TestEndpoints_ASourceWithNothingToTellIsUnknown(t *testing.T) {
 	for _, s := range []healthcheck.Source{func() *healthcheck.Snapshot { return nil }, func() *healthcheck.Snapshot { return &healthcheck.Snapshot{} }} {
 		e := endpoints(s)
 		if w := get(e, "/health/database"); w.Code != 200 || !strings.Contains(w.Body.String(), `"status": "unknown"`) {
@@ -326,12 +326,13 @@ func TestASourceWithNothingToTellIsUnknown(t *testing.T) {
 	}
 }
 
-func TestReadingTheStatusAllocatesNothing(t *testing.T) {
+func TestEndpoints_ReadingTheStatusAllocatesNothing(t *testing.T) {
 	var current atomic.Pointer[healthcheck.Snapshot]
 	current.Store(pool("orders", healthcheck.StateDegraded)())
 	e := endpoints(current.Load)
 	if n := testing.AllocsPerRun(100, func() {
-		if ok, _ := e.ready(); !ok || !e.started() || e.report(e.find("")).Status != healthcheck.Degraded {
+		v, _ := e.find("")
+		if ok, _ := e.ready(); !ok || !e.started() || v.report.Status != healthcheck.Degraded {
 			t.Error("not ready")
 		}
 	}); n != 0 {

@@ -2,7 +2,7 @@ package healthcheck
 
 import "testing"
 
-func TestAnOutageLastsAsLongAsThePoolIsUnhealthyForIt(t *testing.T) {
+func TestOutage_LastsAsLongAsThePoolIsUnhealthyForIt(t *testing.T) {
 	for _, p := range []Policy{Evidence(), IdleRatio(), Usage()} {
 		m := newSim(t, p)
 		m.tick(connected(10))
@@ -27,7 +27,7 @@ func TestAnOutageLastsAsLongAsThePoolIsUnhealthyForIt(t *testing.T) {
 	}
 }
 
-func TestAnOutageEndsThoughThePoolIsBusyAfterIt(t *testing.T) {
+func TestOutage_EndsThoughThePoolIsBusyAfterIt(t *testing.T) {
 	m := newSim(t, Usage())
 	m.tick(connected(10))
 	m.tick(gone("connection_reset"), refused("connection_refused", ""))
@@ -44,7 +44,7 @@ func TestAnOutageEndsThoughThePoolIsBusyAfterIt(t *testing.T) {
 	}
 }
 
-func TestOnlyALostServerIsAnOutage(t *testing.T) {
+func TestOutage_IsOnlyALostServer(t *testing.T) {
 	for name, c := range map[string]struct {
 		sick []func(*Sample)
 		want bool
