@@ -66,12 +66,12 @@ func Teller(logger *slog.Logger) (tell func(at time.Time, events []tracer.Event)
 	}, l.tellSuppressed
 }
 
-// Rising puts counters through what the callback sees of them, and returns the kept releases and the hijacked connections.
-func Rising(counters ...tracer.Counters) (kept, hijacked []int64) {
+// Rising puts counters through what the callback sees of them, and returns the clean releases and the hijacked connections.
+func Rising(counters ...tracer.Counters) (clean, hijacked []int64) {
 	var r rising
 	for i := range counters {
 		r = r.next(&counters[i])
-		kept, hijacked = append(kept, r.kept), append(hijacked, r.hijacked)
+		clean, hijacked = append(clean, r.clean), append(hijacked, r.hijacked)
 	}
-	return kept, hijacked
+	return clean, hijacked
 }

@@ -99,13 +99,13 @@ var own = []instrument{
 	},
 	{
 		name: "otelpool.releases", unit: "{request}", kind: counter, hook: true,
-		description: "Releases, by what the pool does with the connection: kept, or destroyed because it came back broken, busy or in a transaction.",
+		description: "Releases, by the state in which the connection came back: clean, or broken, busy or in a transaction, for which the pool destroys it.",
 		attributes:  []attribute.Key{telemetry.KeyOutcome},
 		points: func(o *observation, point emit) {
 			for i, reason := range tracer.Reasons[:destroyReasons] {
 				point(float64(o.snap.Counters.Counts[counts.DestroyedBroken+counts.Name(i)]), telemetry.KeyOutcome.String(string(reason)))
 			}
-			point(float64(o.rising.kept), telemetry.KeyOutcome.String("kept"))
+			point(float64(o.rising.clean), telemetry.KeyOutcome.String("clean"))
 		},
 	},
 	{

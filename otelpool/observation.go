@@ -34,14 +34,14 @@ type tally struct {
 
 // rising are counts that the hook derives from others or corrects, kept from going back: to every backend a counter that
 // goes back has been restarted, and its whole value counts as new.
-type rising struct{ kept, hijacked int64 }
+type rising struct{ clean, hijacked int64 }
 
 func (r rising) next(c *tracer.Counters) rising {
-	kept := c.Counts[counts.Released]
+	clean := c.Counts[counts.Released]
 	for i := range tracer.Reasons[:destroyReasons] {
-		kept -= c.Counts[counts.DestroyedBroken+counts.Name(i)]
+		clean -= c.Counts[counts.DestroyedBroken+counts.Name(i)]
 	}
-	return rising{kept: max(r.kept, kept), hijacked: max(r.hijacked, c.Counts[counts.Hijacked])}
+	return rising{clean: max(r.clean, clean), hijacked: max(r.hijacked, c.Counts[counts.Hijacked])}
 }
 
 // usage is the share of the pool's connections that are held, 0 to 1.

@@ -155,7 +155,7 @@ var expected = []struct {
 		{5, []string{"otelpool.outcome", "ok"}}, {1, []string{"otelpool.outcome", "timeout"}},
 		{1, []string{"otelpool.outcome", "canceled"}}, {1, []string{"otelpool.outcome", "error"}}}},
 	{"otelpool.releases", "{request}", "counter", false, []series{
-		{3, []string{"otelpool.outcome", "kept"}}, {1, []string{"otelpool.outcome", "broken"}},
+		{3, []string{"otelpool.outcome", "clean"}}, {1, []string{"otelpool.outcome", "broken"}},
 		{0, []string{"otelpool.outcome", "busy"}}, {1, []string{"otelpool.outcome", "in_transaction"}}}},
 	{"otelpool.connections.opened", "{connection}", "counter", false, one(3)},
 	{"otelpool.connections.closed", "{connection}", "counter", false, []series{
@@ -572,8 +572,8 @@ func TestNoCounterGoesBackwards(t *testing.T) {
 		c.Counts[counts.Released], c.Counts[counts.DestroyedBroken], c.Counts[counts.Hijacked] = releases, broken, hijacked
 		return c
 	}
-	kept, hijacked := otelpool.Rising(read(10, 2, 1), read(10, 3, 0), read(12, 3, 1), read(13, 3, 2))
-	if !slices.Equal(kept, []int64{8, 8, 9, 10}) || !slices.Equal(hijacked, []int64{1, 1, 1, 2}) {
-		t.Errorf("kept %v, hijacked %v", kept, hijacked)
+	clean, hijacked := otelpool.Rising(read(10, 2, 1), read(10, 3, 0), read(12, 3, 1), read(13, 3, 2))
+	if !slices.Equal(clean, []int64{8, 8, 9, 10}) || !slices.Equal(hijacked, []int64{1, 1, 1, 2}) {
+		t.Errorf("clean %v, hijacked %v", clean, hijacked)
 	}
 }

@@ -38,7 +38,8 @@ const (
 	Lost            // connections that broke under a query
 	ReadOnly        // statements refused with SQLSTATE 25006
 
-	// Releases whose connection pgxpool destroys, by reason.
+	// Releases whose connection pgxpool destroys for the state in which it came back. It may destroy others as well: those
+	// past their lifetime, and those that AfterRelease refuses.
 	DestroyedBroken
 	DestroyedBusy
 	DestroyedInTransaction
