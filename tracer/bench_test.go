@@ -33,7 +33,7 @@ func BenchmarkSweep(b *testing.B) {
 func BenchmarkCallers(b *testing.B) {
 	for _, depth := range []int{1, 8, 32, MaxStackDepth} {
 		b.Run(fmt.Sprintf("depth=%d", depth), func(b *testing.B) {
-			var st siteTable
+			var st sites
 			recurse(depth, func() string {
 				for b.Loop() {
 					st.caller(depth)

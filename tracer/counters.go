@@ -28,13 +28,6 @@ func (c *counters) acquired() {
 	raise(&c.maxHeld, held)
 }
 
-// overwritten accounts for a hold whose connection was acquired again: it left the pool's books without a release.
-func (c *counters) overwritten(a *acquire) {
-	if !a.suspect.hijacked.Load() {
-		c.add(counts.Hijacked, 1)
-	}
-}
-
 func raise(peak *atomic.Int64, v int64) {
 	for old := peak.Load(); v > old; old = peak.Load() {
 		if peak.CompareAndSwap(old, v) {

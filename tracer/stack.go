@@ -112,7 +112,8 @@ type SiteStat struct {
 	QuerySeconds float64 // the part of UseSeconds with a query open
 }
 
-// Sites returns the n places that held connections longest, in sum over ended holds, longest first.
+// Sites returns the n places that held connections longest, in sum over ended holds, longest first. A program with very many
+// places has those beyond a bound in one entry, "other places".
 func (t *Tracer) Sites(n int) []SiteStat {
 	byName := make(map[string]*SiteStat)
 	for _, s := range t.sites.list() {

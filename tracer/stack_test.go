@@ -224,7 +224,7 @@ func grow(n int) byte {
 }
 
 func TestGoroutinesAreNumberedAsTheRuntimeNumbersThem(t *testing.T) {
-	var st siteTable
+	var st sites
 	if st.numberAt = numberAt(); st.numberAt == 0 {
 		if runtime.GOARCH == "amd64" || runtime.GOARCH == "arm64" {
 			t.Fatal("the place of the number was not found")

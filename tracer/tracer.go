@@ -46,7 +46,7 @@ type Tracer struct {
 	hooked atomic.Bool // the pool's connects are marked
 
 	waiters waiterRing
-	sites   siteTable
+	sites   sites
 	slots   slotTable
 	faults  faults
 	events  eventQueue
@@ -70,7 +70,7 @@ type Tracer struct {
 // New returns a Tracer with its clock at zero.
 func New(opts Options) *Tracer {
 	t := &Tracer{base: time.Now(), slotKey: newSlotKey()}
-	t.sites.numberAt = numberAt()
+	t.sites.init()
 	t.Adjust(opts)
 	t.waits.init()
 	t.uses.init()

@@ -21,10 +21,16 @@ type waiterRing struct {
 
 	mu       sync.Mutex // guards overflow
 	overflow map[*acquire]struct{}
+
+	givenUp atomic.Bool
 }
 
 // add lists a. The ticket counts acquires; neighbours are spread over cache lines (eight pointers each).
 func (r *waiterRing) add(a *acquire, ticket int64) {
+	if r.givenUp.Load() {
+		a.place = notWaiting
+		return
+	}
 	a.place = int32(ticket<<3|ticket>>6&7) & (ringSize - 1)
 	if r.places[a.place].CompareAndSwap(nil, a) {
 		return
@@ -32,6 +38,9 @@ func (r *waiterRing) add(a *acquire, ticket int64) {
 	a.place = overflowed
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.givenUp.Load() {
+		return
+	}
 	if r.overflow == nil {
 		r.overflow = make(map[*acquire]struct{})
 	}
@@ -51,22 +60,25 @@ func (r *waiterRing) remove(a *acquire) {
 	}
 }
 
-// has reports whether a is in flight.
-func (r *waiterRing) has(a *acquire) bool {
-	switch a.place {
-	case notWaiting:
-		return false
-	case overflowed:
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		_, ok := r.overflow[a]
-		return ok
+// giveUp ends the list: acquires end of which it is not known when they began, because another tracer drops their contexts.
+// Such ones would stay on it for ever.
+func (r *waiterRing) giveUp() {
+	if r.givenUp.Swap(true) {
+		return
 	}
-	return r.places[a.place].Load() == a
+	for i := range r.places {
+		r.places[i].Store(nil)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.overflow = nil
 }
 
 // list appends to dst the acquires in flight, in no order.
 func (r *waiterRing) list(dst []*acquire) []*acquire {
+	if r.givenUp.Load() {
+		return dst
+	}
 	for i := range r.places {
 		if a := r.places[i].Load(); a != nil {
 			dst = append(dst, a)
@@ -78,17 +90,4 @@ func (r *waiterRing) list(dst []*acquire) []*acquire {
 		dst = append(dst, a)
 	}
 	return dst
-}
-
-// of returns the latest acquire that a goroutine has in flight, nil if it has none or its number is not known.
-func (r *waiterRing) of(goroutine uintptr) (latest *acquire) {
-	if goroutine == 0 {
-		return nil
-	}
-	for _, a := range r.list(nil) {
-		if a.goroutine == goroutine && (latest == nil || a.start > latest.start) {
-			latest = a
-		}
-	}
-	return latest
 }
