@@ -4,6 +4,8 @@ import (
 	"math/bits"
 	"slices"
 	"sync/atomic"
+
+	"github.com/otelpool/pgx/internal/callstack"
 )
 
 const (
@@ -42,8 +44,6 @@ func (s *site) released(use, query int64) {
 // sites are the call paths seen so far. They are kept for good, so each kind is bounded, and what is beyond the bounds
 // shares a site: to see a path again allocates nothing, however many there are.
 type sites struct {
-	numberAt uintptr // see the function of that name; constant
-
 	paths  siteTable // whole paths
 	places siteTable // what is beyond those: the application's first frame, whoever called it
 	others site      // what is beyond those, without a stack
@@ -53,7 +53,7 @@ type sites struct {
 const otherPlaces = "other places"
 
 func (s *sites) init() {
-	s.numberAt = numberAt()
+	callstack.Prepare()
 	s.others.place.Store(&place{name: otherPlaces})
 }
 
@@ -63,23 +63,11 @@ func (s *sites) init() {
 //go:noinline
 func (s *sites) caller(depth int) (*site, uintptr) {
 	if depth == 0 {
-		return nil, s.goroutine()
+		return nil, callstack.Goroutine()
 	}
 	var buf [MaxStackDepth + hiddenFrames]uintptr
-	n, number := callers(buf[:depth+hiddenFrames], s.numberAt)
-	if s.numberAt == 0 {
-		number = 0
-	}
+	n, number := callstack.Callers(buf[:depth+hiddenFrames])
 	return s.intern(buf[:n], depth), number
-}
-
-// goroutine is the number of the running goroutine, 0 where that is not known.
-func (s *sites) goroutine() uintptr {
-	if s.numberAt == 0 {
-		return 0
-	}
-	_, number := callers(nil, s.numberAt)
-	return number
 }
 
 // intern returns the site of a path.

@@ -65,7 +65,7 @@ func TestSites_BeyondTheBoundKeepTheirPlaceAndThenShareOne(t *testing.T) {
 	if s.intern(known.pcs, 8) != known {
 		t.Error("a full table does not find what it has")
 	}
-	one, same, another := s.intern(deepPath(1, 1<<30), 8), s.intern(deepPath(1, 1<<31), 8), s.intern(deepPath(2, 1<<30), 8)
+	one, same, another := s.intern(deepPath(1, 1<<30), 8), s.intern(deepPath(1, 1<<29), 8), s.intern(deepPath(2, 1<<30), 8)
 	if one != same || one == another || one == &s.others || len(one.pcs) != hiddenFrames+1 || one.depth != 1 {
 		t.Errorf("places %+v, %+v, %+v", one, same, another)
 	}
