@@ -23,7 +23,9 @@ type acquire struct {
 	start           int64
 	site            *site   // nil without stacks
 	goroutine       uintptr // number of the calling goroutine; 0 where unknown
-	place           int32   // in the ring of waiters
+	place           int16   // in the ring of waiters
+
+	reported atomic.Int32 // the LeakEvidence with which a sweep has reported the hold; here, where it takes no space
 
 	// Likewise. What others may want to know of the caller's context is read here, by the caller: some frameworks use their
 	// contexts again for the next request, and have no lock for that.
@@ -39,10 +41,6 @@ type acquire struct {
 
 	// Written by the holder, read by anybody.
 	activity activity
-
-	// A sweep notes here that it reports the hold as a leak. Who releases it reads that, and then notes when.
-	reported atomic.Int32 // the LeakEvidence
-	ended    atomic.Int64 // 0 for a hold that was reported after, or never
 }
 
 // acquireKey finds the acquire of one tracer among the values of a context.

@@ -40,11 +40,7 @@ func (t *Tracer) endHold(a *acquire, now int64) {
 	if a.site != nil {
 		a.site.released(use, query)
 	}
-	switch {
-	case a.reported.Load() != int32(EvidenceNone):
-		a.ended.Store(now)
-		t.counters.add(counts.ExcludedUseTime, use)
-	case a.expected != nil:
+	if a.expected != nil || a.reported.Load() != int32(EvidenceNone) {
 		t.counters.add(counts.ExcludedUseTime, use)
 	}
 	t.counters.add(counts.Released, 1)

@@ -110,16 +110,12 @@ func (t *Tracer) reportRecovered(now int64) {
 		if h.slot.hold.Load() == h.hold {
 			return false
 		}
-		at := now
-		if ended := h.hold.ended.Load(); ended != 0 {
-			at = ended
-		}
-		holder := t.summarize(h, at, 0)
+		holder := t.summarize(h, now, 0) // it ended after the last sweep: nearly now
 		h.detail(&holder)
 		holder.Evidence = LeakEvidence(h.hold.reported.Load())
-		holder.Idle = time.Duration(at - max(h.hold.held, h.hold.activity.last.Load())) // the wire has others to serve by now
+		holder.Idle = time.Duration(now - max(h.hold.held, h.hold.activity.last.Load())) // the wire has others to serve by now
 		holder.Querying = false
-		if !t.events.push(event{kind: EventLeakRecovered, at: at, holder: holder}) {
+		if !t.events.push(event{kind: EventLeakRecovered, at: now, holder: holder}) {
 			return false
 		}
 		t.sweep.recovered++

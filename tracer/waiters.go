@@ -19,26 +19,25 @@ const ringSize = 512
 type waiterRing struct {
 	places [ringSize]atomic.Pointer[acquire]
 
-	mu       sync.Mutex // guards overflow
+	mu       sync.Mutex // guards the rest
 	overflow map[*acquire]struct{}
-
-	givenUp atomic.Bool
+	givenUp  bool // see giveUp
 }
 
 // add lists a. The ticket counts acquires; neighbours are spread over cache lines (eight pointers each).
 func (r *waiterRing) add(a *acquire, ticket int64) {
-	if r.givenUp.Load() {
-		a.place = notWaiting
-		return
+	place := int16(ticket<<3|ticket>>6&7) & (ringSize - 1)
+	a.place = place
+	if !r.places[place].CompareAndSwap(nil, a) {
+		r.addOverflow(a)
 	}
-	a.place = int32(ticket<<3|ticket>>6&7) & (ringSize - 1)
-	if r.places[a.place].CompareAndSwap(nil, a) {
-		return
-	}
+}
+
+func (r *waiterRing) addOverflow(a *acquire) {
 	a.place = overflowed
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.givenUp.Load() {
+	if r.givenUp {
 		return
 	}
 	if r.overflow == nil {
@@ -49,43 +48,42 @@ func (r *waiterRing) add(a *acquire, ticket int64) {
 
 // remove takes a off the list.
 func (r *waiterRing) remove(a *acquire) {
-	switch a.place {
-	case notWaiting:
-	case overflowed:
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		delete(r.overflow, a)
-	default:
-		r.places[a.place].Store(nil)
+	switch place := a.place; {
+	case place >= 0:
+		r.places[place&(ringSize-1)].Store(nil)
+	case place == overflowed:
+		r.removeOverflow(a)
 	}
 }
 
-// giveUp ends the list: acquires end of which it is not known when they began, because another tracer drops their contexts.
-// Such ones would stay on it for ever.
-func (r *waiterRing) giveUp() {
-	if r.givenUp.Swap(true) {
-		return
-	}
-	for i := range r.places {
-		r.places[i].Store(nil)
-	}
+func (r *waiterRing) removeOverflow(a *acquire) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	delete(r.overflow, a)
+}
+
+// giveUp ends the list: acquires end of which it is not known when they began, because another tracer drops their contexts.
+// Those would stay on it for ever.
+func (r *waiterRing) giveUp() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.givenUp = true
 	r.overflow = nil
 }
 
 // list appends to dst the acquires in flight, in no order.
 func (r *waiterRing) list(dst []*acquire) []*acquire {
-	if r.givenUp.Load() {
-		return dst
-	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	for i := range r.places {
+		if r.givenUp {
+			r.places[i].Store(nil) // or it would keep a request in memory
+			continue
+		}
 		if a := r.places[i].Load(); a != nil {
 			dst = append(dst, a)
 		}
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
 	for a := range r.overflow {
 		dst = append(dst, a)
 	}

@@ -22,7 +22,7 @@ func (r *waiterRing) oldest() (oldest *acquire) {
 
 func TestEveryTicketOfARoundHasAPlaceOfItsOwn(t *testing.T) {
 	var r waiterRing
-	taken := make(map[int32]bool)
+	taken := make(map[int16]bool)
 	for ticket := range int64(ringSize) {
 		a := &acquire{}
 		r.add(a, ticket+1)
