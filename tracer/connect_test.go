@@ -3,6 +3,10 @@ package tracer_test
 import (
 	"context"
 	"errors"
+	"net"
+	"slices"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -10,6 +14,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/otelpool/pgx/internal/counts"
+	"github.com/otelpool/pgx/internal/errtype"
 	"github.com/otelpool/pgx/tracer"
 )
 
@@ -45,26 +50,79 @@ func TestCreateTime_IncludesBeforeConnectWhereverItShows(t *testing.T) {
 	})
 }
 
-func TestRelease_OfAConnectionThatThePoolDestroysForAnotherReasonThanItsStateIsClean(t *testing.T) {
-	for _, test := range []struct {
-		name, dsn string
-		configure func(*pgxpool.Config)
-	}{
-		{"its lifetime is over", "pool_max_conn_lifetime=1m", nil},
-		{"AfterRelease refuses it", "", func(cfg *pgxpool.Config) { cfg.AfterRelease = func(*pgx.Conn) bool { return false } }},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			onWire(t, "pool_max_conns=1 "+test.dsn, tracer.Options{}, test.configure, func(t *testing.T, w *watch) {
-				conn := w.acquire(t.Context())
-				time.Sleep(2 * time.Minute)
-				conn.Release()
-				time.Sleep(time.Second)
-				c := w.hook.Counters()
-				destroyed := c.Counts[counts.DestroyedBroken] + c.Counts[counts.DestroyedBusy] + c.Counts[counts.DestroyedInTransaction]
-				if c.Counts[counts.Released] != 1 || destroyed != 0 || closed(&c) != 1 {
-					t.Errorf("%d released, %d of them destroyed for their state, %d closed", c.Counts[counts.Released], destroyed, closed(&c))
-				}
-			})
-		})
+func TestConnect_FailuresInTheBackgroundAreSeenAndCancelledSiblingsAreNot(t *testing.T) {
+	configure := func(cfg *pgxpool.Config) {
+		var n atomic.Int32
+		dial := cfg.ConnConfig.DialFunc
+		cfg.ConnConfig.DialFunc = func(ctx context.Context, network, address string) (net.Conn, error) {
+			if n.Add(1) == 1 {
+				return nil, syscall.ECONNREFUSED
+			}
+			select { // the siblings take long
+			case <-time.After(10 * time.Second):
+				return dial(ctx, network, address)
+			case <-ctx.Done():
+				return nil, ctx.Err()
+			}
+		}
+	}
+	onWire(t, "pool_min_conns=4 pool_max_conns=4", tracer.Options{}, configure, func(t *testing.T, w *watch) {
+		time.Sleep(5 * time.Second)
+		f := w.hook.Faults()
+		if w.count(counts.ConnectFailures) != 1 || f.Connect.Type != errtype.Refused || len(f.ConnectTypes) != 1 || f.ConnectTypes[errtype.Refused] != 1 {
+			t.Errorf("faults %+v", f)
+		}
+		if c := w.hook.Counters(); c.Connecting != 0 || c.Counts[counts.Opened] != 0 || c.Counts[counts.Started] != 0 {
+			t.Errorf("counters %+v", c)
+		}
+	})
+}
+
+func TestBeforeConnect_ErrorsAreCountedThoughNoConnectEventTellsOfThem(t *testing.T) {
+	refusal := errors.New("vault is sealed: password=hunter2")
+	d := &diary{}
+	configure := func(cfg *pgxpool.Config) {
+		cfg.BeforeConnect = func(context.Context, *pgx.ConnConfig) error { return refusal }
+		cfg.ConnConfig.Tracer = d
+	}
+	onWire(t, "pool_max_conns=1", tracer.Options{}, configure, func(t *testing.T, w *watch) {
+		if _, err := w.pool.Acquire(t.Context()); err != refusal {
+			t.Errorf("error %v was changed", err)
+		}
+		f := w.hook.Faults().Connect
+		if w.count(counts.ConnectFailures) != 1 || f.Type != errtype.Other || f.Text != "vault is sealed: password=***" {
+			t.Errorf("fault %+v", f)
+		}
+		if slices.Contains(d.seen, "connect start") {
+			t.Error("there was a connect event: the wrapper would count twice")
+		}
+	})
+}
+
+func TestAfterConnect_ErrorsAreCountedAndTheirConnectionsClosed(t *testing.T) {
+	refusal := errors.New("no")
+	configure := func(cfg *pgxpool.Config) {
+		cfg.AfterConnect = func(context.Context, *pgx.Conn) error { return refusal }
+	}
+	onWire(t, "pool_max_conns=1", tracer.Options{}, configure, func(t *testing.T, w *watch) {
+		if _, err := w.pool.Acquire(t.Context()); err != refusal {
+			t.Errorf("error %v was changed", err)
+		}
+		c := w.hook.Counters()
+		if c.Counts[counts.ConnectFailures] != 1 || c.Counts[counts.Opened] != 1 || c.Counts[counts.ClosedDiscarded] != 1 {
+			t.Errorf("faults %+v, opened %d, closed %v", w.hook.Faults(), c.Counts[counts.Opened], c.Counts[counts.ClosedBroken:])
+		}
+	})
+}
+
+func TestAfterConnect_ThatIsAbsentStaysAbsent(t *testing.T) {
+	hook := tracer.New(tracer.Options{})
+	if hook.WrapAfterConnect(nil) != nil {
+		t.Error("a hook was made up")
+	}
+	called := false
+	hook.WrapBeforeClose(func(*pgx.Conn) { called = true })(nil)
+	if !called {
+		t.Error("BeforeClose was swallowed")
 	}
 }

@@ -9,7 +9,7 @@ import (
 )
 
 // A pool's configuration makes other connections, too: a program listens on one of its own, looks at a replica, builds a second
-// pool. They carry the hook and are none of this pool's business. Its own connects are told by two things: only pools call
+// pool. They carry the hook and are none of this pool's business. Two things tell its own connects: only pools call
 // BeforeConnect, which marks them, and a pool knows how many connections it is making.
 
 // poolConnectMarker is a tracer that is there for one connect of the pool, composed with the others.
@@ -59,8 +59,8 @@ func (t *Tracer) mayConnect() bool {
 	return pool == nil || pool.Stat().ConstructingConns() > 0
 }
 
-// forgetForeignConn forgets a connection that turns out to be another pool's, whose owner calls. It was taken for this pool's because that
-// was making one at the same time.
+// forgetForeignConn takes a connection off the books that turns out to be another pool's, whose owner calls. It was taken for this
+// pool's because that was making one at the same time.
 func (t *Tracer) forgetForeignConn(conn *pgx.Conn) {
 	if slotIn(conn, t) == nil {
 		return

@@ -9,7 +9,7 @@ import (
 // path makes a path that only its number tells from others.
 func path(n int) []uintptr { return []uintptr{uintptr(n + 1), 1000, 2000} }
 
-func TestAPathIsInternedOnce(t *testing.T) {
+func TestSites_InternAPathOnce(t *testing.T) {
 	var st siteTable
 	const workers = 16
 	found := make([][]*site, workers)
@@ -114,7 +114,7 @@ func TestSites_LeaveNoHoldOut(t *testing.T) {
 	}
 }
 
-func TestInternedPathsDoNotAliasTheCallersBuffer(t *testing.T) {
+func TestSites_DoNotAliasTheCallersBuffer(t *testing.T) {
 	var st siteTable
 	buf := path(7)
 	s := st.intern(buf, 8)
@@ -124,7 +124,7 @@ func TestInternedPathsDoNotAliasTheCallersBuffer(t *testing.T) {
 	}
 }
 
-func TestOfTwoPathsThatCollideBothAreFound(t *testing.T) {
+func TestSites_FindBothOfTwoPathsThatCollide(t *testing.T) {
 	var st siteTable
 	a, b := path(1), path(2)
 	first := st.intern(a, 8)
@@ -137,7 +137,7 @@ func TestOfTwoPathsThatCollideBothAreFound(t *testing.T) {
 	}
 }
 
-func TestAPathOfLibrariesOnlyIsShownWhole(t *testing.T) {
+func TestSites_ShowAPathOfLibrariesWhole(t *testing.T) {
 	tr := New(Options{StackDepth: 4})
 	s, _ := tr.sites.caller(1)
 	if p := symbolise(s.pcs[:1], 4); len(p.frames) == 0 || p.name == "" {
@@ -151,7 +151,7 @@ func TestAPathOfLibrariesOnlyIsShownWhole(t *testing.T) {
 	}
 }
 
-func TestFewerThanNoSitesAreNone(t *testing.T) {
+func TestSites_FewerThanNoneAreNone(t *testing.T) {
 	tr := New(Options{StackDepth: 4})
 	tr.sites.caller(4)
 	for n, want := range map[int]int{-1: 0, 0: 0, 1: 1, 9: 1} {
