@@ -30,10 +30,16 @@ func (h hostileHandler) Handle(context.Context, slog.Record) error {
 func (h hostileHandler) WithAttrs([]slog.Attr) slog.Handler { return h }
 func (h hostileHandler) WithGroup(string) slog.Handler      { return h }
 
-// of returns the handler for one bench, which logs to it.
+// of returns the handler for one bench, which logs to it. It lets go at last by itself: what hangs in it would keep every other
+// scenario from being told.
 func (h hostileHandler) of(b *bench) hostileHandler {
 	h.bench, h.called, h.relented = b, new(atomic.Int64), make(chan struct{})
-	h.relent = sync.OnceFunc(func() { close(h.relented) })
+	letGo := sync.OnceFunc(func() { close(h.relented) })
+	atLast := time.AfterFunc(2*patience, func() {
+		b.t.Errorf("something still waits for the log handler after %v", 2*patience)
+		letGo()
+	})
+	h.relent = func() { atLast.Stop(); letGo() }
 	b.log = h
 	return h
 }
@@ -65,12 +71,11 @@ var hostileHandlers = []hostileHandler{
 	}},
 }
 
-// prompt bounds what must not wait for a log handler. It is far more than any of it takes on a busy machine, and ends before a wait for
-// ever would.
-const prompt = 30 * time.Second
+// prompt bounds what must not wait for a log handler: far more than it takes on a busy machine, and less than a handler blocks.
+const prompt = 8 * time.Second
 
-// promptly reports that f does not return, and then has the log handler let go, so that f can.
-func (b *bench) promptly(what string, f func()) {
+// within reports that f does not return in time, and then has the log handler let go, so that f can.
+func (b *bench) within(limit time.Duration, what string, f func()) {
 	b.t.Helper()
 	done := make(chan struct{})
 	go func() {
@@ -80,8 +85,8 @@ func (b *bench) promptly(what string, f func()) {
 	select {
 	case <-done:
 		return
-	case <-time.After(prompt):
-		b.t.Errorf("%s has not come after %v", what, prompt)
+	case <-time.After(limit):
+		b.t.Errorf("%s has not come after %v", what, limit)
 	}
 	if h, ok := b.log.(hostileHandler); ok {
 		h.relent()
@@ -92,7 +97,7 @@ func (b *bench) promptly(what string, f func()) {
 // answers asks the monitor all that must be there at once, whatever goes on.
 func (b *bench) answers() {
 	b.t.Helper()
-	b.promptly("an answer of the monitor", func() {
+	b.within(prompt, "an answer of the monitor", func() {
 		b.monitor.Stats()
 		b.monitor.Health()
 		b.monitor.Holders()
