@@ -181,7 +181,11 @@ func (t *Tracer) acquireFailed(a *acquire, now int64, err error) {
 
 // hold publishes a as the holder of conn. The caller owns conn at this moment.
 func (t *Tracer) hold(conn *pgx.Conn, a *acquire) {
-	s := t.slotOf(conn)
+	s := t.conns.slot(conn)
+	if s == nil {
+		s = t.slotOf(conn)
+		t.conns.add(conn, s)
+	}
 	if previous := s.hold.Swap(a); previous != nil {
 		t.counters.add(counts.Hijacked, 1) // only a release that never reached us can leave one behind
 	}
