@@ -62,7 +62,7 @@ func (t *Tracer) TraceAcquireStart(ctx context.Context, pool *pgxpool.Pool, _ pg
 	if !t.observes(pool) {
 		return ctx
 	}
-	if _, aside := ctx.(untracked); aside {
+	if _, is := ctx.(untracked); is {
 		return untrackedAcquire{ctx, t}
 	}
 	if ctx == nil { // pgx is about to panic: let it
@@ -143,8 +143,8 @@ func (t *Tracer) acquireFrom(ctx context.Context) *acquire {
 	if a, ok := ctx.(*acquire); ok && a.owner == t {
 		return a
 	}
-	if ctx == nil {
-		ctx = context.Background()
+	if ctx == nil { // see TraceAcquireStart
+		return t.acquireWithoutStart(context.Background())
 	}
 	switch found := ctx.Value(acquireKey{t}).(type) {
 	case untrackedAcquire:
@@ -153,6 +153,11 @@ func (t *Tracer) acquireFrom(ctx context.Context) *acquire {
 		return found
 	}
 	t.waiters.giveUp()
+	return t.acquireWithoutStart(ctx)
+}
+
+// acquireWithoutStart stands for one of which only the end is known.
+func (t *Tracer) acquireWithoutStart(ctx context.Context) *acquire {
 	a := &acquire{Context: ctx, owner: t, start: t.now(), place: notWaiting}
 	a.captureContext()
 	return a
