@@ -62,7 +62,7 @@ func (t *Tracer) TraceAcquireStart(ctx context.Context, pool *pgxpool.Pool, _ pg
 	if !t.observes(pool) {
 		return ctx
 	}
-	if _, aside := ctx.(untracked); aside {
+	if _, is := ctx.(untracked); is {
 		return untrackedAcquire{ctx, t}
 	}
 	if ctx == nil { // pgx is about to panic: let it
@@ -143,8 +143,8 @@ func (t *Tracer) acquireFrom(ctx context.Context) *acquire {
 	if a, ok := ctx.(*acquire); ok && a.owner == t {
 		return a
 	}
-	if ctx == nil {
-		ctx = context.Background()
+	if ctx == nil { // see TraceAcquireStart
+		return t.acquireWithoutStart(context.Background())
 	}
 	switch found := ctx.Value(acquireKey{t}).(type) {
 	case untrackedAcquire:
@@ -153,6 +153,11 @@ func (t *Tracer) acquireFrom(ctx context.Context) *acquire {
 		return found
 	}
 	t.waiters.giveUp()
+	return t.acquireWithoutStart(ctx)
+}
+
+// acquireWithoutStart stands for one of which only the end is known.
+func (t *Tracer) acquireWithoutStart(ctx context.Context) *acquire {
 	a := &acquire{Context: ctx, owner: t, start: t.now(), place: notWaiting}
 	a.captureContext()
 	return a
@@ -181,7 +186,11 @@ func (t *Tracer) acquireFailed(a *acquire, now int64, err error) {
 
 // hold publishes a as the holder of conn. The caller owns conn at this moment.
 func (t *Tracer) hold(conn *pgx.Conn, a *acquire) {
-	s := t.slotOf(conn)
+	s := t.conns.slot(conn)
+	if s == nil {
+		s = t.slotOf(conn)
+		t.conns.add(conn, s)
+	}
 	if previous := s.hold.Swap(a); previous != nil {
 		t.counters.add(counts.Hijacked, 1) // only a release that never reached us can leave one behind
 	}

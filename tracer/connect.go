@@ -91,6 +91,7 @@ func (t *Tracer) WrapBeforeClose(next func(*pgx.Conn)) func(*pgx.Conn) {
 		if next != nil {
 			next(conn)
 		}
+		t.conns.drop(conn)
 	}
 }
 

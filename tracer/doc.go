@@ -28,7 +28,7 @@
 // record of the hold. There is no lock on the path of an acquire, a query or a release; what readers need is written
 // with atomics, and readers never write what a holder reads. Stacks are return addresses found by following frame
 // pointers, about a nanosecond a frame, interned once a call site and symbolised only when somebody looks: see package
-// internal/callstack. A pool takes 32 kB of memory, and half a kilobyte for each call path up to 256 of them.
+// internal/callstack. A pool takes 34 kB of memory, and half a kilobyte for each call path up to 256 of them.
 //
 // # What it never does
 //

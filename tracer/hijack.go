@@ -46,11 +46,13 @@ func (t *Tracer) dismissHijacked(held []heldSlot, members []*pgx.Conn) []heldSlo
 		ours[conn] = struct{}{}
 	}
 	return slices.DeleteFunc(held, func(h heldSlot) bool {
-		if _, member := ours[h.slot.conn.Value()]; member {
+		conn := h.slot.conn.Value()
+		if _, member := ours[conn]; member {
 			return h.slot.hold.Load() != h.hold // it was released meanwhile
 		}
 		if h.slot.hold.CompareAndSwap(h.hold, nil) {
 			h.slot.gone.Store(true) // what becomes of it is no business of the pool's
+			t.conns.drop(conn)
 			t.counters.add(counts.Hijacked, 1)
 			t.sweep.suspected = slices.DeleteFunc(t.sweep.suspected, func(s heldSlot) bool { return s == h })
 		}

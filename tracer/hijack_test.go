@@ -83,7 +83,7 @@ func TestHijack_SendsNoReleaseAndIsReconciled(t *testing.T) {
 	})
 }
 
-func TestHijack_IsToldFromOtherHolders(t *testing.T) {
+func TestHijack_IsDistinguishedFromOtherHolders(t *testing.T) {
 	onWire(t, "pool_max_conns=9", suspicious, nil, func(t *testing.T, w *watch) {
 		// Any of nine may be the one: the oldest, the youngest, one between; taken before a sweep or after.
 		for i := range 9 {

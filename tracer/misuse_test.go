@@ -104,6 +104,26 @@ func TestAcquire_WithANilContextPanicsAsItDoesWithoutUs(t *testing.T) {
 	})
 }
 
+func TestAcquire_WithANilContextLeavesTheListOfWaitersAsItIs(t *testing.T) {
+	onWire(t, "pool_max_conns=1", suspicious, nil, func(t *testing.T, w *watch) {
+		func() {
+			defer func() { _ = recover() }()
+			//lint:ignore SA1012 on purpose
+			_, _ = w.pool.Acquire(nil)
+		}()
+		conn := w.acquire(t.Context())
+		var waiter sync.WaitGroup
+		waiter.Go(func() { w.acquire(t.Context()).Release() })
+		synctest.Wait()
+		if n := len(w.hook.Waiters()); n != 1 {
+			t.Errorf("%d waiters", n)
+		}
+		conn.Release()
+		waiter.Wait()
+		w.checkRest(0)
+	})
+}
+
 // TestAcquire_InWhichAHookOfTheApplicationPanicsHasFailed passes what pgxpool passes when PrepareConn panics: no connection and
 // no error. (The pool itself loses that connection for good, so this is not tried on a real one.)
 func TestAcquire_InWhichAHookOfTheApplicationPanicsHasFailed(t *testing.T) {

@@ -66,6 +66,7 @@ func (t *Tracer) forgetForeignConn(conn *pgx.Conn) {
 		return
 	}
 	delete(conn.PgConn().CustomData(), t.slotKey)
+	t.conns.drop(conn)
 	t.counters.add(counts.ClosedDiscarded, 1)
 }
 

@@ -42,6 +42,9 @@ func slotIn(conn *pgx.Conn, t *Tracer) *slot {
 	if conn == nil {
 		return nil
 	}
+	if s := t.conns.slot(conn); s != nil {
+		return s
+	}
 	s, _ := conn.PgConn().CustomData()[t.slotKey].(*slot)
 	return s
 }

@@ -119,6 +119,21 @@ func TestSweep_ReportsARecoveryAfterItsSuspicionAndNeverWithout(t *testing.T) {
 	}
 }
 
+// The pool's own list is read under its lock: not at every sweep while a leak goes on.
+func TestSweep_AsksThePoolForItsListOnlyForNewSuspects(t *testing.T) {
+	tr := New(Options{LeakThreshold: 1})
+	pretend(tr, t.Context(), 1)
+	time.Sleep(time.Microsecond)
+	for _, want := range []bool{true, false} {
+		if got := tr.newSuspect(tr.held()[0], tr.now(), 0); got != want {
+			t.Errorf("a new suspect: %t, want %t", got, want)
+		}
+		if snap := tr.Sweep(func() int { return 1 }, 0); snap.Active != 1 {
+			t.Errorf("%d active", snap.Active)
+		}
+	}
+}
+
 func TestSweep_LeavesSuspicionsBeyondTheBoundOfEventsToTheNext(t *testing.T) {
 	tr := New(Options{LeakThreshold: 1})
 	pretend(tr, t.Context(), 2*maxEvents+44)

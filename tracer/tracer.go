@@ -48,6 +48,7 @@ type Tracer struct {
 	waiters waiterRing
 	sites   sites
 	slots   slotTable
+	conns   connCache
 	faults  faults
 	events  eventQueue
 
