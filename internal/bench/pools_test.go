@@ -2,7 +2,6 @@ package bench
 
 import (
 	"context"
-	"flag"
 	"log/slog"
 	"os"
 	"slices"
@@ -20,18 +19,17 @@ import (
 	"github.com/otelpool/pgx/otelpool"
 )
 
-// TestMain starts a server for benchmarks only: as a test this package has nothing to ask of one.
 func TestMain(m *testing.M) {
-	flag.Parse()
-	if flag.Lookup("test.bench").Value.String() == "" {
-		os.Exit(m.Run())
-	}
 	// Who comes first in a round has it differently from who comes last: each has every place once.
 	if round, err := strconv.Atoi(os.Getenv("BENCH_ROUND")); err == nil {
-		first := round % len(implementations)
-		implementations = slices.Concat(implementations[first:], implementations[:first])
+		implementations, loggers = rotate(implementations, round), rotate(loggers, round)
 	}
 	pgtest.Main(m)
+}
+
+func rotate[T any](all []T, by int) []T {
+	first := by % len(all)
+	return slices.Concat(all[first:], all[:first])
 }
 
 // implementation is one way to observe a pool.
