@@ -51,7 +51,7 @@ func BenchmarkSampled(b *testing.B) {
 // BenchmarkContended is 32 goroutines on fewer connections, with nothing done while holding, and with a query.
 func BenchmarkContended(b *testing.B) {
 	for _, work := range []string{"none", "query"} {
-		for _, conns := range []int32{32, 16, 4} {
+		for _, conns := range []int32{32, 4} {
 			b.Run(fmt.Sprintf("work=%s/conns=%d", work, conns), func(b *testing.B) {
 				each(b, conns, func(b *testing.B, pool *pgxpool.Pool) { contend(b, pool, work == "query") })
 			})

@@ -14,7 +14,7 @@ import (
 )
 
 // BenchmarkProcess is the processor time that the whole process spends on a cycle: what the hook leaves to other goroutines is in
-// it, and the metrics are collected once a second as in production. Run it for seconds: the replay comes once a second too.
+// it, and the metrics are exported once a second. What is not recorded and exported by the end is, before the time is read.
 func BenchmarkProcess(b *testing.B) {
 	for _, i := range implementations {
 		if !slices.Contains([]string{"bare", "otelpgx", "nostacks", "everything"}, i.name) {
@@ -29,7 +29,7 @@ func BenchmarkProcess(b *testing.B) {
 			for b.Loop() {
 				cycle(b, context.Background(), pool)
 			}
-			if err := provider.ForceFlush(context.Background()); err != nil { // what is not replayed yet is work of these cycles
+			if err := provider.ForceFlush(context.Background()); err != nil {
 				b.Fatal(err)
 			}
 			b.ReportMetric(float64(processorTime(b)-before)/float64(b.N), "cpu-ns/op")
