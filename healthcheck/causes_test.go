@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/otelpool/pgx/internal/docs"
+	"github.com/otelpool/pgx/internal/testing/docs"
 )
 
 func TestGeneratedDocumentationIsUpToDate(t *testing.T) {

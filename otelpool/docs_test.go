@@ -10,8 +10,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/otelpool/pgx/internal/docs"
 	"github.com/otelpool/pgx/internal/telemetry"
+	"github.com/otelpool/pgx/internal/testing/docs"
 	"github.com/otelpool/pgx/otelpool/internal/outlet/metrics"
 )
 

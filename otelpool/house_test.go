@@ -28,8 +28,8 @@ var house = []struct{ room, never string }{
 	{rooms, module + "otelpool github.com/exaring/otelpgx"},
 }
 
-// neededByTests are the packages below internal that are no part of the product.
-var neededByTests = []string{"bench", "pgtest", "pgxsuite", "postgres", "wire", "docs"}
+// neededByTests are the packages below internal that are no part of the product, with all below them.
+var neededByTests = []string{"bench", "testing"}
 
 func TestHouse_ImportsOnlyGoDown(t *testing.T) {
 	for pkg, imports := range list(t, "{{.ImportPath}} {{join .Imports \" \"}}", "./...") {
@@ -59,6 +59,14 @@ func TestHouse_PullsInNeitherTheSDKNorGRPC(t *testing.T) {
 	for pkg := range list(t, "{{.ImportPath}}", "-deps", module+"healthcheck", module+"tracer") {
 		if pkg == "net/http" {
 			t.Error("the judge or the hook needs net/http")
+		}
+	}
+}
+
+func TestHouse_TheProductNeedsNothingThatIsForTests(t *testing.T) {
+	for pkg := range list(t, "{{.ImportPath}}", "-deps", module+"otelpool/...", module+"tracer", module+"healthcheck/...") {
+		if isForTests(pkg) {
+			t.Errorf("the product needs %s", pkg)
 		}
 	}
 }

@@ -22,9 +22,9 @@ import (
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 
 	"github.com/otelpool/pgx/healthcheck"
-	"github.com/otelpool/pgx/internal/pgtest"
-	"github.com/otelpool/pgx/internal/postgres"
-	"github.com/otelpool/pgx/internal/wire"
+	"github.com/otelpool/pgx/internal/testing/pgtest"
+	"github.com/otelpool/pgx/internal/testing/postgres"
+	"github.com/otelpool/pgx/internal/testing/wire"
 	"github.com/otelpool/pgx/otelpool"
 )
 

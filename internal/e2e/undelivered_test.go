@@ -18,7 +18,7 @@ import (
 	"github.com/otelpool/pgx/internal/e2e/await"
 	"github.com/otelpool/pgx/internal/e2e/collector"
 	"github.com/otelpool/pgx/internal/e2e/process"
-	"github.com/otelpool/pgx/internal/postgres"
+	"github.com/otelpool/pgx/internal/testing/postgres"
 )
 
 // service is a run of examples/httpserver, which exports every signal several times a second.

@@ -18,8 +18,8 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/puddle/v2"
 
-	"github.com/otelpool/pgx/internal/pgtest"
-	"github.com/otelpool/pgx/internal/postgres"
+	"github.com/otelpool/pgx/internal/testing/pgtest"
+	"github.com/otelpool/pgx/internal/testing/postgres"
 )
 
 func TestMain(m *testing.M) { pgtest.Main(m) }

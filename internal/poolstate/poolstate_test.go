@@ -10,7 +10,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/otelpool/pgx/internal/poolstate"
-	"github.com/otelpool/pgx/internal/wire"
+	"github.com/otelpool/pgx/internal/testing/wire"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

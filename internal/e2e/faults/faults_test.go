@@ -12,7 +12,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/otelpool/pgx/healthcheck"
-	"github.com/otelpool/pgx/internal/postgres"
+	"github.com/otelpool/pgx/internal/testing/postgres"
 )
 
 func TestMain(m *testing.M) {
