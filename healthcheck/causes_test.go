@@ -11,7 +11,7 @@ import (
 	"github.com/otelpool/pgx/internal/testing/docs"
 )
 
-func TestGeneratedDocumentationIsUpToDate(t *testing.T) {
+func TestGeneratedDocumentation_IsUpToDate(t *testing.T) {
 	var evidence, index strings.Builder
 	evidence.WriteString("| cause | decided by |\n|---|---|\n")
 	index.WriteString("| cause | in one sentence |\n|---|---|\n")

@@ -18,7 +18,7 @@ import (
 	"github.com/otelpool/pgx/otelpool"
 )
 
-func TestConfigureRefusesWhatPgxWouldPanicAt(t *testing.T) {
+func TestConfigure_RefusesWhatPgxWouldPanicAt(t *testing.T) {
 	for name, tt := range map[string]struct {
 		cfg  *pgxpool.Config
 		want error
@@ -34,7 +34,7 @@ func TestConfigureRefusesWhatPgxWouldPanicAt(t *testing.T) {
 	}
 }
 
-func TestAConfigurationIsConfiguredOnce(t *testing.T) {
+func TestConfigure_MayBeCalledOncePerConfiguration(t *testing.T) {
 	cfg := parse(t, address)
 	if err := otelpool.Configure(cfg); err != nil {
 		t.Fatal(err)
@@ -78,7 +78,7 @@ func allEvents(t *testing.T, pool *pgxpool.Pool) {
 	}
 }
 
-func TestAnExistingTracerGetsTheSameEventsAndContextsAsAlone(t *testing.T) {
+func TestExistingTracer_GetsTheSameEventsAndContextsAsAlone(t *testing.T) {
 	run := func(configure bool) []string {
 		cfg := pgtest.Config(t)
 		own := &everyTracer{}
@@ -93,7 +93,7 @@ func TestAnExistingTracerGetsTheSameEventsAndContextsAsAlone(t *testing.T) {
 			instrument(t, pool)
 		}
 		allEvents(t, pool)
-		eventually(t, "the release is told", func() bool { return slices.Contains(own.seen(), "release") })
+		eventually(t, "the release is traced", func() bool { return slices.Contains(own.seen(), "release") })
 		return own.seen()
 	}
 	alone, composed := run(false), run(true)
@@ -107,7 +107,7 @@ func TestAnExistingTracerGetsTheSameEventsAndContextsAsAlone(t *testing.T) {
 	}
 }
 
-func TestExistingHooksAreCalledOnceWithTheSameArgumentsAndErrors(t *testing.T) {
+func TestExistingHooks_AreCalledOnceWithTheSameArgumentsAndErrors(t *testing.T) {
 	cfg := pgtest.Config(t)
 	refuse := errors.New("no credentials today")
 	type key struct{}
@@ -147,7 +147,7 @@ func TestExistingHooksAreCalledOnceWithTheSameArgumentsAndErrors(t *testing.T) {
 }
 
 // pgxpool closes such a connection without a word to any hook: opened less closed would drift from the pool's size.
-func TestAConnectionThatAfterConnectRefusesIsAFailureAndClosed(t *testing.T) {
+func TestAfterConnect_ThatFailsIsAFailureAndAClosedConnection(t *testing.T) {
 	cfg := pgtest.Config(t)
 	refuse := errors.New("no search path today")
 	cfg.AfterConnect = func(context.Context, *pgx.Conn) error { return refuse }
@@ -164,7 +164,7 @@ func TestAConnectionThatAfterConnectRefusesIsAFailureAndClosed(t *testing.T) {
 	}
 }
 
-func TestQuerySpansComeWithoutAcquireSpanOrSecondAcquireMetric(t *testing.T) {
+func TestQuerySpans_ComeWithoutAcquireSpanOrSecondAcquireMetric(t *testing.T) {
 	spans := tracetest.NewSpanRecorder()
 	provider := sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(spans))
 	reader := sdkmetric.NewManualReader()

@@ -25,7 +25,7 @@ import (
 
 // Each of these was once otherwise.
 
-func TestConfigureThatComesTooLateIsToldFromOneInTime(t *testing.T) {
+func TestConfigure_AfterThePoolWasBuiltIsWarnedOf(t *testing.T) {
 	var log journal
 	cfg := pgtest.Config(t)
 	pool := newPool(t, cfg)
@@ -36,7 +36,7 @@ func TestConfigureThatComesTooLateIsToldFromOneInTime(t *testing.T) {
 	awaitEvents(t, &log, "pool.stat_only", 1)[0].check(t, "WARN", "as the last change of cfg")
 }
 
-func TestAPoolWhoseAfterConnectFailsIsNotHealthyForTheProbesSake(t *testing.T) {
+func TestProbe_DoesNotMakeAPoolHealthyWhoseAfterConnectFails(t *testing.T) {
 	cfg := pgtest.Config(t)
 	cfg.AfterConnect = func(context.Context, *pgx.Conn) error { return errors.New("role tenant does not exist") }
 	var probed atomic.Int64
@@ -67,7 +67,7 @@ func TestAPoolWhoseAfterConnectFailsIsNotHealthyForTheProbesSake(t *testing.T) {
 	}
 }
 
-func TestWhatFailsForTheProbeIsNotCountedAsThePools(t *testing.T) {
+func TestProbe_CountsItsFailuresApartFromThePools(t *testing.T) {
 	cfg := pgtest.Config(t)
 	var down atomic.Bool
 	cfg.MaxConns = 1
@@ -96,7 +96,7 @@ func TestWhatFailsForTheProbeIsNotCountedAsThePools(t *testing.T) {
 	}
 }
 
-func TestNoArgumentOfAHooksQueryLeavesThroughItsError(t *testing.T) {
+func TestArgument_OfAHooksQueryIsNotExposedByItsError(t *testing.T) {
 	const secret = "4111-1111-1111-1111"
 	var log journal
 	cfg := pgtest.Config(t)
@@ -119,7 +119,7 @@ func TestNoArgumentOfAHooksQueryLeavesThroughItsError(t *testing.T) {
 	}
 }
 
-func TestNoArgumentThatPgxCannotEncodeLeavesThroughItsError(t *testing.T) {
+func TestArgument_ThatPgxCannotEncodeIsNotExposedByItsError(t *testing.T) {
 	var log journal
 	cfg := pgtest.Config(t)
 	cfg.PrepareConn = func(ctx context.Context, c *pgx.Conn) (bool, error) {
@@ -147,7 +147,7 @@ func showHealth(monitor *otelpool.Monitor) string {
 	return recorder.Body.String()
 }
 
-func TestSpansCarryTheTextOfStatementsOnlyIfThatIsAskedFor(t *testing.T) {
+func TestQuerySpans_HaveTheTextOfStatementsOnlyOnRequest(t *testing.T) {
 	for _, asked := range []bool{false, true} {
 		spans := tracetest.NewInMemoryExporter()
 		provider := sdktrace.NewTracerProvider(sdktrace.WithSyncer(spans))
@@ -170,7 +170,7 @@ func TestSpansCarryTheTextOfStatementsOnlyIfThatIsAskedFor(t *testing.T) {
 	}
 }
 
-func TestALogHandlerThatPanicsAtOnceLeavesNoClaim(t *testing.T) {
+func TestLogHandler_ThatPanicsAtOnceLeavesThePoolFree(t *testing.T) {
 	pool := newPool(t, configured(t, quiet()...))
 	monitor := instrument(t, pool, otelpool.WithLogger(slog.New((*slog.TextHandler)(nil))))
 	if err := monitor.Close(); err != nil {
@@ -179,7 +179,7 @@ func TestALogHandlerThatPanicsAtOnceLeavesNoClaim(t *testing.T) {
 	instrument(t, pool)
 }
 
-func TestALogHandlerThatBlocksDoesNotKeepShutdown(t *testing.T) {
+func TestShutdown_DoesNotWaitForALogHandlerThatBlocks(t *testing.T) {
 	blocked := make(chan struct{})
 	pool := newPool(t, configured(t, quiet()...))
 	monitor, err := otelpool.Instrument(pool, otelpool.WithLogger(slog.New(blockingHandler{slog.DiscardHandler, blocked})))
@@ -213,7 +213,7 @@ func (h blockingHandler) Handle(context.Context, slog.Record) error {
 }
 func (h blockingHandler) WithAttrs([]slog.Attr) slog.Handler { return h }
 
-func TestShutdownWithoutAContextIsRefusedAndChangesNothing(t *testing.T) {
+func TestShutdown_WithoutAContextIsRefusedAndChangesNothing(t *testing.T) {
 	pool := newPool(t, configured(t, quiet()...))
 	monitor := instrument(t, pool)
 	//lint:ignore SA1012 that is the point
@@ -225,14 +225,14 @@ func TestShutdownWithoutAContextIsRefusedAndChangesNothing(t *testing.T) {
 	}
 }
 
-func TestANilOptionOfOtelpgxIsRefusedByName(t *testing.T) {
+func TestWithQuerySpans_RefusesANilOptionByName(t *testing.T) {
 	err := otelpool.Configure(pgtest.Config(t), otelpool.WithQuerySpans(nil), otelpool.WithStackDepth(-1))
 	if !errors.Is(err, otelpool.ErrInvalidOption) || !strings.Contains(err.Error(), "WithQuerySpans: nil as option 1") || !strings.Contains(err.Error(), "WithStackDepth") {
 		t.Errorf("got %v", err)
 	}
 }
 
-func TestAConfigurationWithoutRuntimeParametersIsObserved(t *testing.T) {
+func TestInstrument_TakesAConfigurationWithoutRuntimeParameters(t *testing.T) {
 	cfg := pgtest.Config(t)
 	cfg.ConnConfig.RuntimeParams = nil
 	if err := otelpool.Configure(cfg, quiet()...); err != nil {
@@ -241,7 +241,7 @@ func TestAConfigurationWithoutRuntimeParametersIsObserved(t *testing.T) {
 	instrument(t, newPool(t, cfg))
 }
 
-func TestTheRestOfAPasswordIsNoName(t *testing.T) {
+func TestDerivedName_ContainsNoRestOfAPassword(t *testing.T) {
 	for _, dsn := range []string{
 		"postgres://app:123/cretpart@h/db",
 		"postgres://app:123/cretpart%40h/db",
@@ -261,7 +261,7 @@ func TestTheRestOfAPasswordIsNoName(t *testing.T) {
 	}
 }
 
-func TestHoldersAreReadOnlyOverHTTP(t *testing.T) {
+func TestHandler_ServesHoldersReadOnly(t *testing.T) {
 	monitor := instrument(t, newPool(t, configured(t, quiet()...)))
 	for _, path := range []string{"/debug/pool/holders", "/debug/pool/holders.pb.gz"} {
 		for method, want := range map[string]int{http.MethodGet: 200, http.MethodHead: 200, http.MethodPost: 405, http.MethodOptions: 405} {
@@ -274,7 +274,7 @@ func TestHoldersAreReadOnlyOverHTTP(t *testing.T) {
 	}
 }
 
-func TestAPoolThatOnlyItsStatisticsTellOfIsSeenToLoseItsServer(t *testing.T) {
+func TestStatOnly_SeesThePoolLoseItsServer(t *testing.T) {
 	server, err := postgres.Start(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -319,7 +319,7 @@ func (h endingHandler) Handle(_ context.Context, r slog.Record) error {
 }
 func (h endingHandler) WithAttrs([]slog.Attr) slog.Handler { return h }
 
-func TestALogHandlerMayCloseItsMonitorAndShutItDown(t *testing.T) {
+func TestLogHandler_MayCloseItsMonitorAndShutItDown(t *testing.T) {
 	for name, end := range map[string]func(*otelpool.Monitor) error{
 		"Close":    (*otelpool.Monitor).Close,
 		"Shutdown": func(m *otelpool.Monitor) error { return m.Shutdown(context.Background()) },

@@ -15,7 +15,7 @@ import (
 	"github.com/otelpool/pgx/otelpool/internal/outlet/metrics"
 )
 
-func TestGeneratedDocumentationIsUpToDate(t *testing.T) {
+func TestGeneratedDocumentation_IsUpToDate(t *testing.T) {
 	for _, file := range []string{"../README.md", "../docs/metrics.md"} {
 		docs.Generated(t, file, "metrics", metricTable())
 	}

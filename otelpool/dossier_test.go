@@ -9,7 +9,7 @@ import (
 )
 
 // Waits that are too short for a tick to meet them are known by their timeouts alone.
-func TestALastingRunOfTimeoutsIsOneEpisode(t *testing.T) {
+func TestExhaustion_IsOneEpisodeWhileTimeoutsLast(t *testing.T) {
 	bubble(t, func(t *testing.T, b *bubbled) {
 		for episode := 1; episode <= 2; episode++ {
 			b.server.SetConnectDelay(time.Hour)

@@ -49,7 +49,7 @@ func (e *exporter) ForceFlush(context.Context) error { return nil }
 func (e *exporter) Shutdown(context.Context) error   { return nil }
 
 // The documented order: first the Monitor, then the provider. The program ends long before the first export.
-func TestAProgramThatEndsSoonExportsWhatItDid(t *testing.T) {
+func TestFlush_ExportsWhatAShortProgramDid(t *testing.T) {
 	for name, end := range map[string]struct {
 		call  func(*otelpool.Monitor) error
 		state string
@@ -87,7 +87,7 @@ type stubborn struct {
 
 func (s stubborn) ForceFlush(context.Context) error { return s.flush() }
 
-func TestAFlushThatFailsOrHangsKeepsNobody(t *testing.T) {
+func TestFlush_ThatFailsOrHangsDelaysNobody(t *testing.T) {
 	for name, tt := range map[string]struct {
 		flush func() error
 		took  time.Duration // of Close
@@ -125,7 +125,7 @@ func TestAFlushThatFailsOrHangsKeepsNobody(t *testing.T) {
 }
 
 // Until a program sets its global provider, what it gets for it is a stand-in that cannot flush.
-func TestAGlobalProviderThatIsSetLateIsFlushedToo(t *testing.T) {
+func TestFlush_ReachesAGlobalProviderThatIsSetLate(t *testing.T) {
 	before := otel.GetMeterProvider()
 	defer otel.SetMeterProvider(before)
 	monitor := instrument(t, newPool(t, configured(t, otelpool.WithLogger(slog.New(slog.DiscardHandler)))))

@@ -36,7 +36,7 @@ func serve(t *testing.T) (url string) {
 	return server.URL
 }
 
-func TestTheHoldersProfileIsReadByGoToolPprof(t *testing.T) {
+func TestHoldersProfile_IsReadByGoToolPprof(t *testing.T) {
 	cmd := exec.CommandContext(t.Context(), "go", "tool", "pprof", "-top", "-sample_index=held", serve(t)+"/debug/pool/holders.pb.gz")
 	cmd.Env = append(os.Environ(), "PPROF_TMPDIR="+t.TempDir())
 	out, err := cmd.CombinedOutput()
@@ -45,7 +45,7 @@ func TestTheHoldersProfileIsReadByGoToolPprof(t *testing.T) {
 	}
 }
 
-func TestTheHoldersAreServedWithTheirPlace(t *testing.T) {
+func TestHandler_ServesHoldersWithTheirCallSite(t *testing.T) {
 	resp, err := http.Get(serve(t) + "/debug/pool/holders")
 	if err != nil {
 		t.Fatal(err)
@@ -62,7 +62,7 @@ func TestTheHoldersAreServedWithTheirPlace(t *testing.T) {
 	}
 }
 
-func TestAMonitorThatObservesNothingServesThatItKnowsNothing(t *testing.T) {
+func TestHandler_OfANilMonitorServesThatNothingIsKnown(t *testing.T) {
 	var m *otelpool.Monitor
 	for path, want := range map[string]int{
 		"/livez": 200, "/readyz": 503, "/health/database": 200, "/debug/pool/holders": 200, "/debug/pool/holders.pb.gz": 200,
@@ -87,7 +87,7 @@ type gone struct{ *httptest.ResponseRecorder }
 
 func (gone) Write([]byte) (int, error) { return 0, errors.New("broken pipe") }
 
-func TestAClientThatGoesAwayHurtsNotEvenANilOrZeroMonitor(t *testing.T) {
+func TestHandler_SurvivesAClientThatGoesAway(t *testing.T) {
 	for _, m := range []*otelpool.Monitor{nil, {}} {
 		for _, path := range []string{"/debug/pool/holders", "/debug/pool/holders.pb.gz", "/health/database", "/readyz"} {
 			m.Handler().ServeHTTP(gone{httptest.NewRecorder()}, httptest.NewRequest(http.MethodGet, path, nil))

@@ -29,7 +29,7 @@ import (
 
 // What follows is about the host: whatever is wrong with what it gave us, or with us, it must not suffer from it.
 
-func TestFiftyGoroutinesMayUseAMonitorWhileItIsClosed(t *testing.T) {
+func TestMonitor_MayBeUsedByFiftyGoroutinesWhileItIsClosed(t *testing.T) {
 	reader := sdkmetric.NewManualReader()
 	cfg := configured(t, quiet(otelpool.WithMeterProvider(sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader))),
 		otelpool.WithHealthInterval(10*time.Millisecond), otelpool.WithLeakThreshold(time.Millisecond))...)
@@ -121,7 +121,7 @@ var errRotten = errors.New("callbacks stay")
 
 func (rottenRegistration) Unregister() error { return errRotten }
 
-func TestAMetricsLibraryThatPanicsHurtsNobody(t *testing.T) {
+func TestMeterProvider_ThatPanicsHarmsNobody(t *testing.T) {
 	cfg := configured(t, quiet(otelpool.WithMeterProvider(rottenProvider{}), otelpool.WithPoolName("rotten"))...)
 	pool := newPool(t, cfg)
 	monitor, err := otelpool.Instrument(pool)
@@ -145,7 +145,7 @@ func TestAMetricsLibraryThatPanicsHurtsNobody(t *testing.T) {
 	instrument(t, pool, otelpool.WithPoolName("rotten"), otelpool.WithMeterProvider(noop.NewMeterProvider())) // the name is free
 }
 
-func TestAProviderMayRegisterNothing(t *testing.T) {
+func TestMeterProvider_MayRegisterNothing(t *testing.T) {
 	pool := newPool(t, configured(t, quiet(otelpool.WithMeterProvider(emptyProvider{}))...))
 	if err := instrument(t, pool).Close(); err != nil {
 		t.Error(err)
@@ -163,7 +163,7 @@ func (emptyMeter) RegisterCallback(metric.Callback, ...metric.Observable) (metri
 	return nil, nil
 }
 
-func TestABeforeConnectThatPanicsForTheProbeEndsOnlyTheProbe(t *testing.T) {
+func TestBeforeConnect_ThatPanicsForTheProbeEndsOnlyTheProbe(t *testing.T) {
 	var log journal
 	cfg := pgtest.Config(t)
 	var forProbe sync.Once
@@ -186,7 +186,7 @@ func TestABeforeConnectThatPanicsForTheProbeEndsOnlyTheProbe(t *testing.T) {
 }
 
 // Providers and loggers are looked up when Instrument is called: many programs set them up after their configuration.
-func TestGlobalProvidersMayBeSetAfterConfigure(t *testing.T) {
+func TestGlobalProviders_MayBeSetAfterConfigure(t *testing.T) {
 	before := otel.GetMeterProvider()
 	defer otel.SetMeterProvider(before)
 	otel.SetMeterProvider(noop.NewMeterProvider())
@@ -202,7 +202,7 @@ func TestGlobalProvidersMayBeSetAfterConfigure(t *testing.T) {
 	}
 }
 
-func TestAMonitorMayBeAskedAfterItsPoolWasClosed(t *testing.T) {
+func TestMonitor_MayBeAskedAfterItsPoolWasClosed(t *testing.T) {
 	pool := newPool(t, configured(t, quiet()...))
 	monitor := instrument(t, pool)
 	pool.Close()
@@ -213,7 +213,7 @@ func TestAMonitorMayBeAskedAfterItsPoolWasClosed(t *testing.T) {
 	useAll(t, monitor)
 }
 
-func TestTheSameOptionsMayGoToConfigureAndInstrument(t *testing.T) {
+func TestOptions_MayBeTheSameForConfigureAndInstrument(t *testing.T) {
 	pool := newPool(t, configured(t, quiet(otelpool.WithQuerySpans(), otelpool.WithTracerProvider(sdktrace.NewTracerProvider()))...))
 	instrument(t, pool, otelpool.WithQuerySpans())
 }
@@ -231,7 +231,7 @@ func (c reusedContext) Err() error {
 	return c.Context.Err()
 }
 
-func TestAContextThatPanicsDoesNotEndTheProcessThatIsShutDown(t *testing.T) {
+func TestShutdown_SurvivesAContextThatPanics(t *testing.T) {
 	pool := newPool(t, configured(t, quiet()...))
 	monitor := instrument(t, pool)
 	var over atomic.Bool

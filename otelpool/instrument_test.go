@@ -17,7 +17,7 @@ import (
 	"github.com/otelpool/pgx/otelpool"
 )
 
-func TestInstrumentRefusesAPoolThatCannotBeObserved(t *testing.T) {
+func TestInstrument_RefusesAPoolThatCannotBeObserved(t *testing.T) {
 	if _, err := otelpool.Instrument(nil); !errors.Is(err, otelpool.ErrNilPool) {
 		t.Errorf("nil: got %v", err)
 	}
@@ -37,7 +37,7 @@ func TestInstrumentRefusesAPoolThatCannotBeObserved(t *testing.T) {
 	}
 }
 
-func TestAPoolIsInstrumentedOnceAtATime(t *testing.T) {
+func TestInstrument_ObservesAPoolOnceAtATime(t *testing.T) {
 	pool := newPool(t, configured(t, quiet()...))
 	for range 3 {
 		monitor := instrument(t, pool)
@@ -56,7 +56,7 @@ func TestAPoolIsInstrumentedOnceAtATime(t *testing.T) {
 	}
 }
 
-func TestOfManyWhoInstrumentAPoolAtOnceOneSucceeds(t *testing.T) {
+func TestInstrument_SucceedsForOneOfManyAtOnce(t *testing.T) {
 	pool := newPool(t, configured(t, quiet()...))
 	monitors := make(chan *otelpool.Monitor, 20)
 	var wg sync.WaitGroup
@@ -80,7 +80,7 @@ func TestOfManyWhoInstrumentAPoolAtOnceOneSucceeds(t *testing.T) {
 	}
 }
 
-func TestAChosenNameIsTakenWhileItsPoolLives(t *testing.T) {
+func TestPoolName_IsTakenWhileItsPoolLives(t *testing.T) {
 	monitor := instrument(t, newPool(t, configured(t, quiet()...)), otelpool.WithPoolName("chosen"))
 	other := newPool(t, configured(t, quiet()...))
 	_, err := otelpool.Instrument(other, otelpool.WithPoolName("chosen"))
@@ -95,7 +95,7 @@ func TestAChosenNameIsTakenWhileItsPoolLives(t *testing.T) {
 	}
 }
 
-func TestDerivedNamesAreNumberedWithAWarningAndFreedByClose(t *testing.T) {
+func TestDerivedName_IsNumberedWithAWarningAndFreedByClose(t *testing.T) {
 	var log journal
 	dsn := pgtest.DSN(t)
 	open := func() *otelpool.Monitor {
@@ -141,7 +141,7 @@ func TestDerivedName_IsWhatTheConventionsSay(t *testing.T) {
 	}
 }
 
-func TestWithoutConfigureThePoolIsSeenFromOutsideOnly(t *testing.T) {
+func TestStatOnly_SeesThePoolFromOutsideOnly(t *testing.T) {
 	var log journal
 	reader := sdkmetric.NewManualReader()
 	pool := newPool(t, pgtest.Config(t))
@@ -170,7 +170,7 @@ func TestWithoutConfigureThePoolIsSeenFromOutsideOnly(t *testing.T) {
 	}
 }
 
-func TestOpenBuildsConfiguresAndInstruments(t *testing.T) {
+func TestOpen_BuildsConfiguresAndInstruments(t *testing.T) {
 	pool, monitor, err := otelpool.Open(t.Context(), pgtest.DSN(t), quiet(otelpool.WithPoolName("opened"))...)
 	if err != nil {
 		t.Fatal(err)
@@ -190,7 +190,7 @@ func TestOpenBuildsConfiguresAndInstruments(t *testing.T) {
 }
 
 // pgx itself does not connect in New, so a context that is done is no reason to fail; it fails whoever acquires.
-func TestOpenWithADoneContextBehavesLikeNew(t *testing.T) {
+func TestOpen_BehavesLikeNewWithADoneContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	dsn := pgtest.DSN(t)
@@ -212,7 +212,7 @@ func TestOpenWithADoneContextBehavesLikeNew(t *testing.T) {
 	}
 }
 
-func TestOpenLeavesNothingBehindWhenItFails(t *testing.T) {
+func TestOpen_LeavesNothingBehindWhenItFails(t *testing.T) {
 	instrument(t, newPool(t, configured(t, quiet()...)), otelpool.WithPoolName("open fails"))
 	dsn := pgtest.DSN(t)
 	for name, opts := range map[string][]otelpool.Option{
@@ -228,7 +228,7 @@ func TestOpenLeavesNothingBehindWhenItFails(t *testing.T) {
 }
 
 // pgx masks passwords in its errors as far as it recognises them; in these strings it does not.
-func TestOpenNeverRepeatsAPasswordThatItCouldNotParse(t *testing.T) {
+func TestOpen_NeverRepeatsAPasswordThatItCouldNotParse(t *testing.T) {
 	for _, dsn := range []string{
 		"host=h password='tops3cret tops3cret", "host=h password=x tops3cret sslmode=disable", "host=h password = tops3cret sslmode=bad",
 		"host=h PASSWORD=tops3cret foo", `host=h password=a\ tops3cret sslmode=bad`, "postgres://u:pw@tops3cret@h:x/db",
@@ -249,7 +249,7 @@ func TestOpenNeverRepeatsAPasswordThatItCouldNotParse(t *testing.T) {
 	}
 }
 
-func TestOpenSaysWhatIsWrongWithAConnectionString(t *testing.T) {
+func TestOpen_SaysWhatIsWrongWithAConnectionString(t *testing.T) {
 	_, _, err := otelpool.Open(t.Context(), "postgres://u:pw@h/db?sslmode=bad")
 	if want := "otelpool: Open: cannot parse the connection string: failed to configure TLS (sslmode is invalid)"; err == nil || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)

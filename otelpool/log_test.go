@@ -69,7 +69,7 @@ func traced(ctx context.Context, flags trace.TraceFlags) (out context.Context, t
 	return trace.ContextWithSpanContext(ctx, sc), sc.TraceID().String(), sc.SpanID().String()
 }
 
-func TestTheFirstConnectionIsToldOnce(t *testing.T) {
+func TestFirstConnection_IsLoggedOnce(t *testing.T) {
 	pool, _, j := logged(t, slog.LevelInfo)
 	for range 3 {
 		acquire(t, t.Context(), pool).Release()
@@ -78,7 +78,7 @@ func TestTheFirstConnectionIsToldOnce(t *testing.T) {
 	r.check(t, "INFO", "pool is connected", "max_connections", "min_connections")
 }
 
-func TestAFirstConnectionThatFailsIsAnError(t *testing.T) {
+func TestFirstConnection_ThatFailsIsAnError(t *testing.T) {
 	cfg := pgtest.Config(t)
 	cfg.ConnConfig.Database = "there_is_no_such_database"
 	var j journal
@@ -140,7 +140,7 @@ func TestConnectionEvents_AreSwitchedOnByNoLevel(t *testing.T) {
 	}
 }
 
-func TestHighUsageIsToldOnceAnEpisode(t *testing.T) {
+func TestUsageHigh_IsLoggedOnceAnEpisode(t *testing.T) {
 	pool, monitor, j := logged(t, slog.LevelInfo)
 	for episode := 1; episode <= 2; episode++ {
 		a, b := acquire(t, t.Context(), pool), acquire(t, t.Context(), pool)
@@ -149,11 +149,11 @@ func TestHighUsageIsToldOnceAnEpisode(t *testing.T) {
 		a.Release()
 		b.Release()
 		since := time.Now()
-		eventually(t, "the loop looks again", func() bool { return monitor.Health().At.After(since) })
+		eventually(t, "the sampler has run again", func() bool { return monitor.Health().At.After(since) })
 	}
 }
 
-func TestAnExhaustedPoolSaysOnceAnEpisodeWhoHolds(t *testing.T) {
+func TestExhaustion_IsLoggedOnceAnEpisodeWithTheHolders(t *testing.T) {
 	pool, monitor, j := logged(t, slog.LevelInfo, otelpool.WithLeakThreshold(time.Hour))
 	for episode := 1; episode <= 2; episode++ {
 		var held []*pgxpool.Conn
@@ -172,7 +172,7 @@ func TestAnExhaustedPoolSaysOnceAnEpisodeWhoHolds(t *testing.T) {
 		r.check(t, "WARN", "pool is exhausted; connections are held by: 2 at log_test.go:",
 			"holders", "waiting", "timeouts", "oldest_wait_seconds", "oldest_waiter", "trace_id")
 		if !strings.Contains(fmt.Sprint(r["holders"]), "holdForever") || r["waiting"] != 1.0 || r["trace_id"] != traceID {
-			t.Errorf("dossier: %v", r)
+			t.Errorf("record: %v", r)
 		}
 		cancel()
 		wg.Wait()
@@ -180,11 +180,11 @@ func TestAnExhaustedPoolSaysOnceAnEpisodeWhoHolds(t *testing.T) {
 			c.Release()
 		}
 		since := time.Now()
-		eventually(t, "the loop looks again", func() bool { return monitor.Health().At.After(since) })
+		eventually(t, "the sampler has run again", func() bool { return monitor.Health().At.After(since) })
 	}
 }
 
-// holdForever is the call site that a dossier must name.
+// holdForever is the call site that the record must name.
 func holdForever(t *testing.T, pool *pgxpool.Pool) *pgxpool.Conn {
 	conn, err := pool.Acquire(t.Context())
 	if err != nil {
@@ -195,7 +195,7 @@ func holdForever(t *testing.T, pool *pgxpool.Pool) *pgxpool.Conn {
 }
 
 // The message must not accuse holders who are not there.
-func TestATimeoutOfAPoolThatIsNotFullIsNoExhaustion(t *testing.T) {
+func TestExhaustion_AccusesNobodyWhereAPoolThatIsNotFullTimesOut(t *testing.T) {
 	var j journal
 	cfg := pgtest.Config(t)
 	block := make(chan struct{})
@@ -237,7 +237,7 @@ var leakKeys = []string{
 	"code.function.name", "code.file.path", "code.line.number", "connections", "otelpool.leak.tier",
 }
 
-func TestALeakIsToldOnceWithItsPlaceAndSoIsItsRecovery(t *testing.T) {
+func TestLeak_IsLoggedOnceWithItsCallSiteAndSoIsItsRecovery(t *testing.T) {
 	pool, monitor, j := logged(t, slog.LevelInfo, otelpool.WithLeakThreshold(50*time.Millisecond))
 	ctx, traceID, spanID := traced(t.Context(), trace.FlagsSampled)
 	conn := leak(t, ctx, pool)
@@ -255,18 +255,18 @@ func TestALeakIsToldOnceWithItsPlaceAndSoIsItsRecovery(t *testing.T) {
 		}
 	}
 	if stack := fmt.Sprint(suspected["code.stacktrace"]); !strings.HasPrefix(stack, "github.com/otelpool/pgx/otelpool_test.leak\n\t") ||
-		!strings.Contains(stack, "TestALeakIsToldOnceWithItsPlaceAndSoIsItsRecovery") {
+		!strings.Contains(stack, "TestLeak_IsLoggedOnceWithItsCallSiteAndSoIsItsRecovery") {
 		t.Errorf("stack:\n%s", stack)
 	}
 	since := time.Now()
-	eventually(t, "the loop looks again", func() bool { return monitor.Health().At.After(since.Add(60 * time.Millisecond)) })
+	eventually(t, "the sampler has run again", func() bool { return monitor.Health().At.After(since.Add(60 * time.Millisecond)) })
 	awaitEvents(t, j, "leak.suspected", 1)
 	conn.Release()
 	recovered := awaitEvents(t, j, "leak.recovered", 1)[0]
 	recovered.check(t, "INFO", "suspected leak came back: log_test.go:", leakKeys...)
 }
 
-func TestLeaksOfOnePlaceAreToldTogetherAndAgainWhenOrphaned(t *testing.T) {
+func TestLeaks_OfOneCallSiteAreLoggedTogetherAndAgainWhenOrphaned(t *testing.T) {
 	pool, _, j := logged(t, slog.LevelInfo, otelpool.WithLeakThreshold(100*time.Millisecond), otelpool.WithHealthInterval(time.Second))
 	ctx, cancel := context.WithCancel(t.Context())
 	for range 2 {
@@ -282,7 +282,7 @@ func TestLeaksOfOnePlaceAreToldTogetherAndAgainWhenOrphaned(t *testing.T) {
 	}
 }
 
-func TestALongHoldThatIsExpectedIsNoLeak(t *testing.T) {
+func TestExpectLongHold_IsNoLeak(t *testing.T) {
 	pool, monitor, j := logged(t, slog.LevelInfo, otelpool.WithLeakThreshold(10*time.Millisecond))
 	leak(t, otelpool.ExpectLongHold(t.Context(), "LISTEN"), pool)
 	since := time.Now()
@@ -293,7 +293,7 @@ func TestALongHoldThatIsExpectedIsNoLeak(t *testing.T) {
 	}
 }
 
-func TestAConnectionThatTheServerEndsIsTold(t *testing.T) {
+func TestLostConnection_IsLogged(t *testing.T) {
 	pool, _, j := logged(t, slog.LevelInfo)
 	conn := acquire(t, t.Context(), pool)
 	pid := conn.Conn().PgConn().PID()
@@ -341,16 +341,16 @@ func (e *emitted) of(event string) (out []sdklog.Record) {
 	return out
 }
 
-func TestRecordsThroughOtelslogAreCorrelatedWithTheRequest(t *testing.T) {
+func TestRecords_ThroughOtelslogAreCorrelatedWithTheRequest(t *testing.T) {
 	var e emitted
 	provider := sdklog.NewLoggerProvider(sdklog.WithProcessor(&e))
 	pool, _, _ := logged(t, slog.LevelInfo, otelpool.WithLeakThreshold(30*time.Millisecond),
 		otelpool.WithLogger(otelslog.NewLogger("test", otelslog.WithLoggerProvider(provider))), otelpool.WithConnectionEvents(true))
 	ctx, traceID, spanID := traced(t.Context(), trace.FlagsSampled)
 	conn := leak(t, ctx, pool)
-	eventually(t, "the leak is told", func() bool { return len(e.of("leak.suspected")) == 1 })
+	eventually(t, "the leak is logged", func() bool { return len(e.of("leak.suspected")) == 1 })
 	conn.Release()
-	eventually(t, "the recovery is told", func() bool { return len(e.of("leak.recovered")) == 1 })
+	eventually(t, "the recovery is logged", func() bool { return len(e.of("leak.recovered")) == 1 })
 	for _, event := range []string{"connection.acquired", "leak.suspected", "leak.recovered", "connection.released"} {
 		records := e.of(event)
 		if len(records) != 1 {
@@ -363,27 +363,27 @@ func TestRecordsThroughOtelslogAreCorrelatedWithTheRequest(t *testing.T) {
 	}
 }
 
-// panickingHandler is a log that nobody should have installed.
+// panickingHandler is a log handler that panics at each record.
 type panickingHandler struct{ slog.Handler }
 
 func (panickingHandler) Enabled(context.Context, slog.Level) bool  { return true }
 func (panickingHandler) Handle(context.Context, slog.Record) error { panic("no log today") }
 func (h panickingHandler) WithAttrs([]slog.Attr) slog.Handler      { return h }
 
-func TestALogHandlerThatPanicsHurtsNobody(t *testing.T) {
+func TestLogHandler_ThatPanicsHarmsNobody(t *testing.T) {
 	pool, monitor, _ := logged(t, slog.LevelInfo, otelpool.WithLogger(slog.New(panickingHandler{})), otelpool.WithLeakThreshold(time.Millisecond))
 	for range 10 {
 		acquire(t, t.Context(), pool).Release()
 	}
 	leak(t, t.Context(), pool)
 	since := time.Now()
-	eventually(t, "the loop goes on", func() bool { return monitor.Health().At.After(since.Add(100 * time.Millisecond)) })
+	eventually(t, "the sampler goes on", func() bool { return monitor.Health().At.After(since.Add(100 * time.Millisecond)) })
 	if s := monitor.Stats(); s.TotalAcquisitions != 11 {
 		t.Errorf("stats: %+v", s)
 	}
 }
 
-// poolHandler keeps its records in the very pool that they tell of.
+// poolHandler writes its records to the database, by the pool that they are about.
 type poolHandler struct {
 	slog.Handler
 	pool  *pgxpool.Pool
@@ -398,7 +398,7 @@ func (h poolHandler) Handle(context.Context, slog.Record) error {
 }
 func (h poolHandler) WithAttrs([]slog.Attr) slog.Handler { return h }
 
-func TestLogHandler_MayUseThePoolThatItTellsOf(t *testing.T) {
+func TestLogHandler_MayUseThePoolThatItLogs(t *testing.T) {
 	var calls atomic.Int64
 	cfg := configured(t, quiet()...)
 	cfg.MaxConns = 1

@@ -66,7 +66,7 @@ var badOptions = []struct {
 	}()), "WithPolicy", "this policy", "one that passes Validate"},
 }
 
-func TestEachBadOptionIsNamedWithItsValueAndRange(t *testing.T) {
+func TestOptions_ThatAreBadAreNamedWithTheirValueAndRange(t *testing.T) {
 	for _, tt := range badOptions {
 		t.Run(tt.name, func(t *testing.T) {
 			err := otelpool.Configure(parse(t, address), tt.option)
@@ -86,7 +86,7 @@ func TestEachBadOptionIsNamedWithItsValueAndRange(t *testing.T) {
 	}
 }
 
-func TestTheBoundsOfEachRangeAreAccepted(t *testing.T) {
+func TestOptions_AcceptTheBoundsOfTheirRanges(t *testing.T) {
 	for name, opt := range map[string]otelpool.Option{
 		"longest name":      otelpool.WithPoolName(strings.Repeat("ä", 127) + "x"),
 		"no threshold":      otelpool.WithLeakThreshold(0),
@@ -103,7 +103,7 @@ func TestTheBoundsOfEachRangeAreAccepted(t *testing.T) {
 	}
 }
 
-func TestAllMistakesOfOneCallAreReportedAtOnce(t *testing.T) {
+func TestOptions_ReportAllMistakesOfOneCallAtOnce(t *testing.T) {
 	t.Setenv(otelpool.EnvStackDepth, "many")
 	var all []otelpool.Option
 	for _, tt := range badOptions {
@@ -123,7 +123,7 @@ func TestAllMistakesOfOneCallAreReportedAtOnce(t *testing.T) {
 	}
 }
 
-func TestConfigureLeavesTheConfigurationAloneWhenItFails(t *testing.T) {
+func TestConfigure_LeavesTheConfigurationAloneWhenItFails(t *testing.T) {
 	cfg := parse(t, address)
 	own := &everyTracer{}
 	cfg.ConnConfig.Tracer = own
@@ -135,7 +135,7 @@ func TestConfigureLeavesTheConfigurationAloneWhenItFails(t *testing.T) {
 	}
 }
 
-func TestInstrumentClaimsNothingWhenItFails(t *testing.T) {
+func TestInstrument_ClaimsNothingWhenItFails(t *testing.T) {
 	var log journal
 	reader := sdkmetric.NewManualReader()
 	provider := sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader))
@@ -166,7 +166,7 @@ func TestInstrumentClaimsNothingWhenItFails(t *testing.T) {
 }
 
 // An Instrument that fails, for whatever reason, must not have changed how the pool is observed already.
-func TestASecondInstrumentDoesNotChangeTheOptionsOfTheFirst(t *testing.T) {
+func TestInstrument_DoesNotChangeTheOptionsOfAnEarlierOne(t *testing.T) {
 	pool := newPool(t, configured(t, quiet()...))
 	monitor := instrument(t, pool)
 	if _, err := otelpool.Instrument(pool, otelpool.WithStackDepth(0)); !errors.Is(err, otelpool.ErrInstrumented) {
@@ -178,7 +178,7 @@ func TestASecondInstrumentDoesNotChangeTheOptionsOfTheFirst(t *testing.T) {
 	}
 }
 
-func TestAPanickingProviderLeavesTheNameFree(t *testing.T) {
+func TestMeterProvider_ThatPanicsAtOnceLeavesTheNameFree(t *testing.T) {
 	pool := newPool(t, configured(t, quiet()...))
 	func() {
 		defer func() {
@@ -214,7 +214,7 @@ var variables = []variable{
 	{otelpool.EnvQuerySpans, "true", otelpool.WithQuerySpans(), []string{"please"}, "true or false"},
 }
 
-func TestEachVariableIsRead(t *testing.T) {
+func TestWithEnv_ReadsEachVariable(t *testing.T) {
 	for _, s := range otelpool.SettingRows() {
 		if s.Variable != "" && !slices.ContainsFunc(variables, func(v variable) bool { return v.variable == s.Variable }) {
 			t.Errorf("%s is not tested", s.Variable)
@@ -242,14 +242,14 @@ func TestEachVariableIsRead(t *testing.T) {
 	}
 }
 
-func TestQuerySpansCanBeTurnedOffByTheEnvironment(t *testing.T) {
+func TestQuerySpans_CanBeTurnedOffByTheEnvironment(t *testing.T) {
 	t.Setenv(otelpool.EnvQuerySpans, "false")
 	if otelpool.Settings(t, otelpool.WithQuerySpans(), otelpool.WithEnv())["WithQuerySpans"] != "false" {
 		t.Error("false does not turn them off")
 	}
 }
 
-func TestQuerySpansThatComeTooLateBlameWhoeverAskedForThem(t *testing.T) {
+func TestQuerySpans_ThatComeTooLateBlameWhoeverAskedForThem(t *testing.T) {
 	pool := newPool(t, configured(t, quiet()...))
 	t.Setenv(otelpool.EnvQuerySpans, "true")
 	for blamed, opt := range map[string]otelpool.Option{
@@ -264,7 +264,7 @@ func TestQuerySpansThatComeTooLateBlameWhoeverAskedForThem(t *testing.T) {
 	}
 }
 
-func TestTheLaterOptionWins(t *testing.T) {
+func TestOptions_TheLaterWins(t *testing.T) {
 	t.Setenv(otelpool.EnvStackDepth, "8")
 	if got := otelpool.Settings(t, otelpool.WithStackDepth(4), otelpool.WithEnv())["WithStackDepth"]; got != "8" {
 		t.Errorf("the environment came last, but the depth is %s", got)
@@ -274,7 +274,7 @@ func TestTheLaterOptionWins(t *testing.T) {
 	}
 }
 
-func TestQuerySpansCannotBeTurnedOffTooLate(t *testing.T) {
+func TestQuerySpans_CannotBeTurnedOffTooLate(t *testing.T) {
 	pool := newPool(t, configured(t, quiet(otelpool.WithQuerySpans())...))
 	t.Setenv(otelpool.EnvQuerySpans, "false")
 	if _, err := otelpool.Instrument(pool, otelpool.WithEnv()); !errors.Is(err, otelpool.ErrInvalidOption) || !strings.Contains(err.Error(), otelpool.EnvQuerySpans) {

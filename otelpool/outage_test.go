@@ -48,7 +48,7 @@ func (b *bubbled) lose(t *testing.T, how func()) {
 
 func refused() error { return fmt.Errorf("dial: %w", syscall.ECONNREFUSED) }
 
-func TestTheProbeTriesByTheScheduleUntilTheServerIsBack(t *testing.T) {
+func TestProbe_TriesByTheScheduleUntilTheServerIsBack(t *testing.T) {
 	spans := tracetest.NewSpanRecorder()
 	reader := sdkmetric.NewManualReader()
 	bubble(t, func(t *testing.T, b *bubbled) {
@@ -110,23 +110,23 @@ func TestTheProbeTriesByTheScheduleUntilTheServerIsBack(t *testing.T) {
 	if lasted := ended[0].EndTime().Sub(ended[0].StartTime()); lasted < 70*time.Second {
 		t.Errorf("the span lasted %v", lasted)
 	}
-	told := make(map[attribute.Key]string)
+	attributes := make(map[attribute.Key]string)
 	for _, a := range ended[0].Attributes() {
-		told[a.Key] = a.Value.String()
+		attributes[a.Key] = a.Value.String()
 	}
-	attempts := told["otelpool.reconnect.attempts"]
-	delete(told, "otelpool.reconnect.attempts")
+	attempts := attributes["otelpool.reconnect.attempts"]
+	delete(attributes, "otelpool.reconnect.attempts")
 	want := map[attribute.Key]string{
 		"db.client.connection.pool.name": "wire:5432/app", "otelpool.cause": "unreachable", "error.type": "connection_refused",
 	}
-	if n, err := strconv.Atoi(attempts); !maps.Equal(told, want) || err != nil || n < 7 || ended[0].Status().Code != codes.Error {
-		t.Errorf("the span tells %v, %s attempts, %v", told, attempts, ended[0].Status())
+	if n, err := strconv.Atoi(attempts); !maps.Equal(attributes, want) || err != nil || n < 7 || ended[0].Status().Code != codes.Error {
+		t.Errorf("the span has %v, %s attempts, %v", attributes, attempts, ended[0].Status())
 	}
 }
 
-// The judge calls the session off as soon as he hears that the server answers: the pool must have been revived by then, and
-// wholly, however long that takes.
-func TestAReconnectBuildsAllOfMinConnsBeforeItCountsAsOne(t *testing.T) {
+// The judge ends the outage as soon as the probe reports success. The pool must have all its connections again by then,
+// however long that takes.
+func TestReconnect_BuildsAllOfMinConnsBeforeItCounts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := &bubbled{server: wire.NewServer()}
 		defer b.server.Close()
@@ -164,23 +164,23 @@ func TestAReconnectBuildsAllOfMinConnsBeforeItCountsAsOne(t *testing.T) {
 	})
 }
 
-func TestTheProbeStopsWhenItsCredentialsAreRefused(t *testing.T) {
+func TestProbe_StopsWhenItsCredentialsAreRefused(t *testing.T) {
 	bubble(t, func(t *testing.T, b *bubbled) {
 		b.lose(t, func() { b.server.RefuseWith("28P01", "password authentication failed") })
 		before := b.server.Connects()
 		time.Sleep(10 * time.Minute)
 		if more := b.server.Connects() - before; more != 0 {
-			t.Errorf("it knocked %d times more", more)
+			t.Errorf("the probe connected %d more times", more)
 		}
-		told := b.log.of(t, "reconnect.attempt")
-		if len(told) != 1 {
-			t.Fatalf("%d attempts were told of, want the one that was refused", len(told))
+		logged := b.log.of(t, "reconnect.attempt")
+		if len(logged) != 1 {
+			t.Fatalf("%d attempts were logged, want the one that was refused", len(logged))
 		}
-		told[0].check(t, "WARN", "server probe was refused and does not try again", "attempt", "error.type", "error")
+		logged[0].check(t, "WARN", "server probe was refused and does not try again", "attempt", "error.type", "error")
 	})
 }
 
-func TestWithoutTheProbeNobodyTries(t *testing.T) {
+func TestServerProbe_TriesNothingWhenItIsOff(t *testing.T) {
 	bubble(t, func(t *testing.T, b *bubbled) {
 		b.lose(t, func() { b.server.RefuseDial(refused()) })
 		before := b.server.Connects()
@@ -193,7 +193,7 @@ func TestWithoutTheProbeNobodyTries(t *testing.T) {
 }
 
 // A pooler such as PgBouncer refuses connections that ask for parameters it does not know.
-func TestTheProbeAsksForNothingThatAPoolerRefuses(t *testing.T) {
+func TestProbe_AsksForNothingThatAPoolerRefuses(t *testing.T) {
 	bubble(t, func(t *testing.T, b *bubbled) {
 		conn := take(t, b.pool)
 		time.Sleep(10 * time.Second) // suspected of being leaked
@@ -215,7 +215,7 @@ func TestTheProbeAsksForNothingThatAPoolerRefuses(t *testing.T) {
 	}, otelpool.WithLeakThreshold(time.Second))
 }
 
-func TestAServerThatCutsEveryConnectionIsNotHammered(t *testing.T) {
+func TestProbe_DoesNotHammerAServerThatCutsEveryConnection(t *testing.T) {
 	bubble(t, func(t *testing.T, b *bubbled) {
 		conn := take(t, b.pool)
 		time.Sleep(10 * time.Second) // suspected of being leaked
@@ -231,7 +231,7 @@ func TestAServerThatCutsEveryConnectionIsNotHammered(t *testing.T) {
 	}, otelpool.WithLeakThreshold(time.Second))
 }
 
-func TestAShutdownDuringAnOutageDoesNotClaimThatItIsOver(t *testing.T) {
+func TestShutdown_DuringAnOutageDoesNotClaimThatItIsOver(t *testing.T) {
 	spans := tracetest.NewSpanRecorder()
 	bubble(t, func(t *testing.T, b *bubbled) {
 		b.lose(t, func() { b.server.RefuseDial(refused()) })
@@ -247,7 +247,7 @@ func TestAShutdownDuringAnOutageDoesNotClaimThatItIsOver(t *testing.T) {
 	}
 }
 
-func TestShutdownDoesNotOutlastItsContextForAProbeThatHangs(t *testing.T) {
+func TestShutdown_DoesNotOutlastItsContextForAProbeThatHangs(t *testing.T) {
 	bubble(t, func(t *testing.T, b *bubbled) {
 		conn := take(t, b.pool)
 		time.Sleep(10 * time.Second) // suspected of being leaked: the probe is there
@@ -287,14 +287,14 @@ func probes(t *testing.T, conn *pgx.Conn, database string) (n int) {
 	return n
 }
 
-// nimble is a policy that gets well as soon as it may.
+// nimble is a policy under which a pool recovers at once.
 func nimble() healthcheck.Policy {
 	p := healthcheck.Evidence()
 	p.MinStateDuration, p.RecoveryGrace, p.ErrorWindow = 0, 0, time.Second
 	return p
 }
 
-func TestTheProbeIsOneConnectionOutsideThePoolWhileItIsUnwell(t *testing.T) {
+func TestProbe_IsOneConnectionOutsideThePoolWhileItIsNotHealthy(t *testing.T) {
 	for _, on := range []bool{true, false} {
 		t.Run(fmt.Sprint(on), func(t *testing.T) {
 			dsn := dsnOf(t)
@@ -307,7 +307,7 @@ func TestTheProbeIsOneConnectionOutsideThePoolWhileItIsUnwell(t *testing.T) {
 			monitor := instrument(t, pool)
 			conn := acquire(t, t.Context(), pool)
 			server := watcher(t, dsn)
-			eventually(t, "the pool is unwell", func() bool { return monitor.Health().Status == healthcheck.Degraded })
+			eventually(t, "the pool is degraded", func() bool { return monitor.Health().Status == healthcheck.Degraded })
 			if on {
 				eventually(t, "the probe appears", func() bool { return probes(t, server, cfg.ConnConfig.Database) == 1 })
 			}
@@ -321,13 +321,13 @@ func TestTheProbeIsOneConnectionOutsideThePoolWhileItIsUnwell(t *testing.T) {
 				t.Errorf("the pool has %d connections after %d acquires", s.TotalConns(), s.AcquireCount())
 			}
 			conn.Release()
-			eventually(t, "the pool is well", func() bool { return monitor.Health().Status == healthcheck.Healthy })
+			eventually(t, "the pool is healthy", func() bool { return monitor.Health().Status == healthcheck.Healthy })
 			eventually(t, "the probe is gone", func() bool { return probes(t, server, cfg.ConnConfig.Database) == 0 })
 		})
 	}
 }
 
-func TestTheProbeSeesWhoBlocksOurBackends(t *testing.T) {
+func TestProbe_SeesWhoBlocksOurBackends(t *testing.T) {
 	dsn := dsnOf(t)
 	cfg := parse(t, dsn)
 	policy := nimble()
@@ -359,7 +359,7 @@ func TestTheProbeSeesWhoBlocksOurBackends(t *testing.T) {
 	}
 }
 
-func TestAnOutageOfARealServerIsToldWholeAndWithoutThePassword(t *testing.T) {
+func TestOutage_OfARealServerIsReportedWithoutThePassword(t *testing.T) {
 	const password = "tops3cret-Zq9x"
 	server := pgtest.Start(t, postgres.WithPassword(password))
 	var log journal
@@ -384,7 +384,7 @@ func TestAnOutageOfARealServerIsToldWholeAndWithoutThePassword(t *testing.T) {
 		_, err := pool.Exec(ctx, "SELECT 1")
 		return err
 	}
-	eventually(t, "the pool is well", func() bool { return poke() == nil && monitor.Health().Status == healthcheck.Healthy })
+	eventually(t, "the pool is healthy", func() bool { return poke() == nil && monitor.Health().Status == healthcheck.Healthy })
 	if err := server.Stop(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -401,7 +401,7 @@ func TestAnOutageOfARealServerIsToldWholeAndWithoutThePassword(t *testing.T) {
 	// Nobody asks the pool for anything: it is the probe that brings it back.
 	eventually(t, "the pool is served again", func() bool { return len(log.of(t, "reconnect.succeeded")) == 1 })
 	eventually(t, "a connection is there", func() bool { return pool.Stat().IdleConns() >= 1 })
-	eventually(t, "the pool is well", func() bool { return monitor.Health().Status == healthcheck.Healthy })
+	eventually(t, "the pool is healthy", func() bool { return monitor.Health().Status == healthcheck.Healthy })
 	c := collect(t, reader)
 	if sum(t, c, "otelpool.outages") != 1 || sum(t, c, "otelpool.outage.duration") <= 0 ||
 		sum(t, c, "otelpool.reconnects", "otelpool.outcome", "ok") != 1 || sum(t, c, "otelpool.reconnects", "otelpool.outcome", "error") < 1 {
@@ -426,7 +426,7 @@ func TestAnOutageOfARealServerIsToldWholeAndWithoutThePassword(t *testing.T) {
 	}
 }
 
-func TestAWrongPasswordIsNeverRepeated(t *testing.T) {
+func TestPassword_ThatIsWrongIsNeverRepeated(t *testing.T) {
 	var log journal
 	cfg := pgtest.Config(t)
 	cfg.ConnConfig.Password = "tops3cret-Zq9x"
@@ -439,7 +439,7 @@ func TestAWrongPasswordIsNeverRepeated(t *testing.T) {
 	}
 	defer pool.Close()
 	monitor := instrument(t, pool)
-	eventually(t, "the pool is unwell", func() bool {
+	eventually(t, "the pool is unhealthy", func() bool {
 		_, err := pool.Exec(t.Context(), "SELECT 1")
 		return err != nil && names(monitor, healthcheck.CauseRejectedCredentials)
 	})
@@ -453,7 +453,7 @@ func names(m *otelpool.Monitor, cause healthcheck.Cause) bool {
 	return h.Names(cause)
 }
 
-func TestAChangeOfHealthIsToldAtTheLevelItDeserves(t *testing.T) {
+func TestHealthChange_IsLoggedAtTheLevelOfItsStatus(t *testing.T) {
 	bubble(t, func(t *testing.T, b *bubbled) {
 		b.lose(t, func() { b.server.RefuseDial(refused()) })
 		b.server.Accept()
@@ -461,9 +461,9 @@ func TestAChangeOfHealthIsToldAtTheLevelItDeserves(t *testing.T) {
 		conn := take(t, b.pool)
 		time.Sleep(20 * time.Second)
 		conn.Release()
-		var told []string
+		var logged []string
 		for _, r := range b.log.of(t, "health.changed") {
-			told = append(told, fmt.Sprint(r["level"], " ", r["previous"], " → ", r["status"], " ", r["otelpool.cause"]))
+			logged = append(logged, fmt.Sprint(r["level"], " ", r["previous"], " → ", r["status"], " ", r["otelpool.cause"]))
 			if r["status"] == "healthy" {
 				r.check(t, "INFO", "pool is healthy", "status", "previous", "otelpool.health.state")
 			} else {
@@ -475,8 +475,8 @@ func TestAChangeOfHealthIsToldAtTheLevelItDeserves(t *testing.T) {
 			"INFO unknown → healthy <nil>", "ERROR healthy → unhealthy unreachable", "WARN unhealthy → degraded unreachable",
 			"INFO degraded → healthy <nil>", "WARN healthy → degraded leak",
 		}
-		if !slices.Equal(told, want) {
-			t.Errorf("got %q, want %q", told, want)
+		if !slices.Equal(logged, want) {
+			t.Errorf("got %q, want %q", logged, want)
 		}
 	}, otelpool.WithLeakThreshold(15*time.Second))
 }

@@ -86,7 +86,7 @@ func (b *bubbled) ready(t *testing.T) int {
 	return w.Code
 }
 
-func TestIdleConnectionsThatNoLongerAnswerAreReplacedWhenTheServerIsBack(t *testing.T) {
+func TestReconnect_ReplacesIdleConnectionsThatNoLongerAnswer(t *testing.T) {
 	net := newNetwork()
 	carry := func(_ *wire.Server, cfg *pgxpool.Config) { net.carry(cfg) }
 	bubbleOf(t, "pool_max_conns=8 pool_min_conns=5 pool_health_check_period=24h", carry, func(t *testing.T, b *bubbled) {
@@ -133,7 +133,7 @@ func TestIdleConnectionsThatNoLongerAnswerAreReplacedWhenTheServerIsBack(t *test
 	})
 }
 
-func TestTheProbeReachesTheHostBehindOneThatSwallowsEverything(t *testing.T) {
+func TestProbe_ReachesTheHostBehindOneThatSwallowsEverything(t *testing.T) {
 	twoHosts := func(s *wire.Server, cfg *pgxpool.Config) {
 		two, err := pgxpool.ParseConfig("host=dead,wire user=app password=secret database=app sslmode=disable pool_max_conns=2")
 		if err != nil {
@@ -157,7 +157,7 @@ func TestTheProbeReachesTheHostBehindOneThatSwallowsEverything(t *testing.T) {
 	})
 }
 
-func TestADatabaseThatIsYetToBeCreatedIsTriedForAgain(t *testing.T) {
+func TestProbe_TriesAgainForADatabaseThatIsYetToBeCreated(t *testing.T) {
 	absent := func(s *wire.Server, _ *pgxpool.Config) { s.RefuseWith("3D000", `database "app" does not exist`) }
 	bubbleOf(t, "pool_max_conns=2", absent, func(t *testing.T, b *bubbled) {
 		time.Sleep(5 * time.Second)
@@ -172,7 +172,7 @@ func TestADatabaseThatIsYetToBeCreatedIsTriedForAgain(t *testing.T) {
 	})
 }
 
-func TestWhatIsMissingOfMinConnsIsBuiltBesideTheConnectionsThatSurvived(t *testing.T) {
+func TestReconnect_BuildsWhatIsMissingOfMinConnsBesideWhatSurvived(t *testing.T) {
 	var conns []net.Conn // of the pool's first connects, before anything is concurrent
 	remember := func(_ *wire.Server, cfg *pgxpool.Config) {
 		dial := cfg.ConnConfig.DialFunc
@@ -213,7 +213,7 @@ func TestWhatIsMissingOfMinConnsIsBuiltBesideTheConnectionsThatSurvived(t *testi
 	})
 }
 
-func TestTheLastErrorOfAPoolWithoutAHookIsTheProbes(t *testing.T) {
+func TestLastError_OfAPoolWithoutAHookIsTheProbes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server := wire.NewServer()
 		defer server.Close()
@@ -235,7 +235,7 @@ func TestTheLastErrorOfAPoolWithoutAHookIsTheProbes(t *testing.T) {
 }
 
 // Under a policy of thresholds a busy pool is unhealthy. A connection that broke meanwhile is no outage.
-func TestABusyPoolThatLosesAConnectionIsInNoOutage(t *testing.T) {
+func TestOutage_IsNotABusyPoolThatLosesAConnection(t *testing.T) {
 	bubble(t, func(t *testing.T, b *bubbled) {
 		conns := []*pgxpool.Conn{take(t, b.pool), take(t, b.pool)}
 		time.Sleep(10*time.Second + 500*time.Millisecond)

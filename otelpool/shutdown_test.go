@@ -63,7 +63,7 @@ func take(t *testing.T, pool *pgxpool.Pool) *pgxpool.Conn {
 	return conn
 }
 
-func TestADrainedPoolIsShutDownAtOnce(t *testing.T) {
+func TestShutdown_OfADrainedPoolIsImmediate(t *testing.T) {
 	bubble(t, func(t *testing.T, b *bubbled) {
 		take(t, b.pool).Release()
 		began := time.Now()
@@ -84,7 +84,7 @@ func TestADrainedPoolIsShutDownAtOnce(t *testing.T) {
 	})
 }
 
-func TestShutdownWaitsForHoldersWithProgress(t *testing.T) {
+func TestShutdown_WaitsForHoldersAndLogsProgress(t *testing.T) {
 	bubble(t, func(t *testing.T, b *bubbled) {
 		conn := take(t, b.pool)
 		time.AfterFunc(2500*time.Millisecond, conn.Release)
@@ -106,7 +106,7 @@ func TestShutdownWaitsForHoldersWithProgress(t *testing.T) {
 	})
 }
 
-func TestShutdownEndsWithItsContextAndNamesEveryHolder(t *testing.T) {
+func TestShutdown_EndsWithItsContextAndNamesEveryHolder(t *testing.T) {
 	bubble(t, func(t *testing.T, b *bubbled) {
 		first, second := take(t, b.pool), take(t, b.pool)
 		time.Sleep(3 * time.Second)
@@ -141,7 +141,7 @@ func TestShutdownEndsWithItsContextAndNamesEveryHolder(t *testing.T) {
 	})
 }
 
-func TestShutdownWithoutTheHookCountsTheHolders(t *testing.T) {
+func TestShutdown_WithoutTheHookCountsTheHolders(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server := wire.NewServer()
 		defer server.Close()
@@ -165,7 +165,7 @@ func TestShutdownWithoutTheHookCountsTheHolders(t *testing.T) {
 }
 
 // The most common mistake with http.Server.Shutdown, too: the context is the one whose end began the shutdown.
-func TestAContextThatIsDoneAlreadyStillShutsAnIdlePoolDown(t *testing.T) {
+func TestShutdown_WithADoneContextStillEndsAnIdlePool(t *testing.T) {
 	bubble(t, func(t *testing.T, b *bubbled) {
 		take(t, b.pool).Release()
 		ctx, cancel := context.WithCancel(t.Context())
@@ -189,7 +189,7 @@ func TestAContextThatIsDoneAlreadyStillShutsAnIdlePoolDown(t *testing.T) {
 	})
 }
 
-func TestAShutdownIsNoChangeOfHealth(t *testing.T) {
+func TestShutdown_IsNoChangeOfHealth(t *testing.T) {
 	bubble(t, func(t *testing.T, b *bubbled) {
 		take(t, b.pool).Release()
 		time.Sleep(10 * time.Second)
@@ -205,7 +205,7 @@ func TestAShutdownIsNoChangeOfHealth(t *testing.T) {
 	})
 }
 
-func TestReadinessEndsWhenShutdownBeginsNotAtTheNextTick(t *testing.T) {
+func TestShutdown_EndsReadinessWhenItBeginsNotAtTheNextTick(t *testing.T) {
 	bubble(t, func(t *testing.T, b *bubbled) {
 		conn := take(t, b.pool)
 		ctx, cancel := context.WithCancel(t.Context())
@@ -228,7 +228,7 @@ func TestReadinessEndsWhenShutdownBeginsNotAtTheNextTick(t *testing.T) {
 	}, otelpool.WithHealthInterval(time.Minute))
 }
 
-func TestShutdownLeavesWaitersToTheirContexts(t *testing.T) {
+func TestShutdown_LeavesWaitersToTheirContexts(t *testing.T) {
 	bubble(t, func(t *testing.T, b *bubbled) {
 		first, second := take(t, b.pool), take(t, b.pool)
 		waiting, give := context.WithTimeout(t.Context(), time.Minute)
@@ -251,7 +251,7 @@ func TestShutdownLeavesWaitersToTheirContexts(t *testing.T) {
 	})
 }
 
-func TestShutdownAndCloseMayBeCalledInAnyOrderAndNumber(t *testing.T) {
+func TestShutdown_AndCloseMayBeCalledInAnyOrderAndNumber(t *testing.T) {
 	for name, calls := range map[string]func(*pgxpool.Pool, *otelpool.Monitor, context.Context) error{
 		"close twice, then shut down": func(_ *pgxpool.Pool, m *otelpool.Monitor, ctx context.Context) error {
 			return errors.Join(m.Close(), m.Close(), m.Shutdown(ctx))
@@ -298,7 +298,7 @@ func useAll(t *testing.T, m *otelpool.Monitor) {
 	_ = fmt.Sprint(m.Stats())
 }
 
-func TestANilOrZeroMonitorDoesNothing(t *testing.T) {
+func TestMonitor_ThatIsNilOrZeroDoesNothing(t *testing.T) {
 	for name, m := range map[string]*otelpool.Monitor{"nil": nil, "zero": {}} {
 		useAll(t, m)
 		if h := m.Health(); h.Status != healthcheck.Unknown {
@@ -310,7 +310,7 @@ func TestANilOrZeroMonitorDoesNothing(t *testing.T) {
 	}
 }
 
-func TestStatisticsAreToldOnceAMinute(t *testing.T) {
+func TestStatistics_AreLoggedOnceAMinute(t *testing.T) {
 	bubble(t, func(t *testing.T, b *bubbled) {
 		for range 3 {
 			take(t, b.pool).Release()
@@ -335,7 +335,7 @@ func TestStatisticsAreToldOnceAMinute(t *testing.T) {
 	})
 }
 
-func TestALeakIsSuspectedAfterTheDefaultThreshold(t *testing.T) {
+func TestLeak_IsSuspectedAfterTheDefaultThreshold(t *testing.T) {
 	bubble(t, func(t *testing.T, b *bubbled) {
 		conn := take(t, b.pool)
 		time.Sleep(29500 * time.Millisecond)

@@ -5,7 +5,7 @@ import (
 	"testing/synctest"
 )
 
-func TestReusedAreTheAcquisitionsLessTheConnectionsCreated(t *testing.T) {
+func TestStats_ReusedAreTheAcquisitionsLessTheConnectionsCreated(t *testing.T) {
 	bubble(t, func(t *testing.T, b *bubbled) {
 		both := []interface{ Release() }{take(t, b.pool), take(t, b.pool)}
 		for _, conn := range both {

@@ -227,7 +227,7 @@ func aggregation[N int64 | float64](kind string, points []metricdata.DataPoint[N
 	return metricdata.Sum[N]{DataPoints: points, Temporality: metricdata.CumulativeTemporality, IsMonotonic: kind == "counter"}
 }
 
-func TestEveryAsynchronousMetricReadsExactlyWhatHappened(t *testing.T) {
+func TestAsynchronousMetrics_ReadExactlyWhatHappened(t *testing.T) {
 	m := measure(t, []*sdkmetric.ManualReader{sdkmetric.NewManualReader()}, "exact")
 	m.workload(t)
 	got := m.settled(t, workloadReleases)
@@ -264,7 +264,7 @@ func TestEveryAsynchronousMetricReadsExactlyWhatHappened(t *testing.T) {
 	}
 }
 
-func TestWhatDependsOnTheClockReadsSense(t *testing.T) {
+func TestClockMetrics_ReadPlausibleValues(t *testing.T) {
 	m := measure(t, []*sdkmetric.ManualReader{sdkmetric.NewManualReader()}, "clock")
 	m.workload(t)
 	got := m.settled(t, workloadReleases)
@@ -295,7 +295,7 @@ func TestWhatDependsOnTheClockReadsSense(t *testing.T) {
 	<-done
 }
 
-func TestTheHistogramsCountEveryWaitHoldAndConnect(t *testing.T) {
+func TestHistograms_CountEveryWaitHoldAndConnect(t *testing.T) {
 	m := measure(t, []*sdkmetric.ManualReader{sdkmetric.NewManualReader()}, "histograms")
 	m.workload(t)
 	got := m.settled(t, workloadReleases)
@@ -346,7 +346,7 @@ func TestTheHistogramsCountEveryWaitHoldAndConnect(t *testing.T) {
 	}
 }
 
-func TestTheScopeNamesThisLibrary(t *testing.T) {
+func TestScope_NamesThisLibrary(t *testing.T) {
 	m := measure(t, []*sdkmetric.ManualReader{sdkmetric.NewManualReader()}, "scope")
 	var rm metricdata.ResourceMetrics
 	if err := m.readers[0].Collect(t.Context(), &rm); err != nil {
@@ -358,7 +358,7 @@ func TestTheScopeNamesThisLibrary(t *testing.T) {
 	}
 }
 
-func TestEveryReaderAndEveryCollectionSeesTheSame(t *testing.T) {
+func TestCollection_IsTheSameForEveryReaderAndEachTime(t *testing.T) {
 	readers := []*sdkmetric.ManualReader{sdkmetric.NewManualReader(), sdkmetric.NewManualReader()}
 	m := measure(t, readers, "same")
 	m.workload(t)
@@ -385,7 +385,7 @@ func TestEveryReaderAndEveryCollectionSeesTheSame(t *testing.T) {
 	}
 }
 
-func TestACollectionBetweenTicksHasTheSameInCountersAndHistograms(t *testing.T) {
+func TestCollection_BetweenTicksHasTheSameInCountersAndHistograms(t *testing.T) {
 	m := measure(t, []*sdkmetric.ManualReader{sdkmetric.NewManualReader()}, "between", otelpool.WithHealthInterval(time.Minute))
 	for n := 1; n <= 3; n++ {
 		acquire(t, t.Context(), m.Pool).Release()
@@ -406,7 +406,7 @@ func TestACollectionBetweenTicksHasTheSameInCountersAndHistograms(t *testing.T) 
 	}
 }
 
-func TestDeltaTemporalityAddsUp(t *testing.T) {
+func TestDeltaTemporality_AddsUp(t *testing.T) {
 	reader := sdkmetric.NewManualReader(sdkmetric.WithTemporalitySelector(func(sdkmetric.InstrumentKind) metricdata.Temporality {
 		return metricdata.DeltaTemporality
 	}))
@@ -437,7 +437,7 @@ func TestDeltaTemporalityAddsUp(t *testing.T) {
 	}
 }
 
-func TestNothingIsObservedAfterClose(t *testing.T) {
+func TestClose_EndsObservation(t *testing.T) {
 	cumulative := sdkmetric.NewManualReader()
 	delta := sdkmetric.NewManualReader(sdkmetric.WithTemporalitySelector(sdkmetric.DeltaTemporalitySelector))
 	m := measure(t, []*sdkmetric.ManualReader{cumulative, delta}, "gone")
@@ -467,7 +467,7 @@ func TestNothingIsObservedAfterClose(t *testing.T) {
 	}
 }
 
-func TestTwoPoolsOfOneProviderAreCountedApart(t *testing.T) {
+func TestPools_OfOneProviderAreCountedApart(t *testing.T) {
 	reader := sdkmetric.NewManualReader()
 	provider := sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader))
 	readers := []*sdkmetric.ManualReader{reader}
@@ -500,7 +500,7 @@ func TestTwoPoolsOfOneProviderAreCountedApart(t *testing.T) {
 	}
 }
 
-func TestErrorTypesAreBounded(t *testing.T) {
+func TestErrorTypes_AreBounded(t *testing.T) {
 	m := measure(t, []*sdkmetric.ManualReader{sdkmetric.NewManualReader()}, "bounded")
 	const kinds = 40
 	for i := range kinds {
@@ -532,7 +532,7 @@ func TestErrorTypesAreBounded(t *testing.T) {
 	}
 }
 
-func TestServersAreNamedAsConfigured(t *testing.T) {
+func TestCommonAttributes_NameServersAsConfigured(t *testing.T) {
 	for dsn, want := range map[string][]attribute.KeyValue{
 		"postgres://u@db.example/shop":                                {semconv.DBNamespace("shop"), semconv.ServerAddress("db.example")},
 		"postgres://u@db.example:5432/shop":                           {semconv.DBNamespace("shop"), semconv.ServerAddress("db.example")},

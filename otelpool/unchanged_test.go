@@ -155,7 +155,7 @@ func (a *application) settle(total int32) {
 	eventually(a.t, "the pool settles", func() bool { return a.pool.Stat().TotalConns() == total && a.pool.Stat().AcquiredConns() == 0 })
 }
 
-func TestAnUnchangedApplicationBehavesAsBefore(t *testing.T) {
+func TestApplication_BehavesAsWithoutOtelpool(t *testing.T) {
 	run := func(opts []otelpool.Option) []string {
 		cfg := pgtest.Config(t)
 		cfg.MaxConns, cfg.HealthCheckPeriod = 3, time.Hour
@@ -188,7 +188,7 @@ func TestAnUnchangedApplicationBehavesAsBefore(t *testing.T) {
 	}
 }
 
-func TestAServerThatRefusesIsReportedAsBefore(t *testing.T) {
+func TestRefusal_IsReportedAsWithoutOtelpool(t *testing.T) {
 	fail := func(configure bool) string {
 		cfg := pgtest.Config(t)
 		cfg.ConnConfig.Password = "wrong"

@@ -25,7 +25,7 @@ func (asIs) Unmarshal(data mem.BufferSlice, to any) error {
 	return nil
 }
 
-func TestTheQuickstartDeliversItsMetricsAlthoughItEndsAtOnce(t *testing.T) {
+func TestQuickstart_DeliversItsMetricsAlthoughItEndsAtOnce(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

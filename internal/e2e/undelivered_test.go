@@ -157,7 +157,7 @@ func (s *service) awaitComplaint() {
 // enough is how many requests make more spans than the SDK's queue holds, many times over: 30,000 kept spans would be seen.
 const enough = 30_000
 
-func TestWithoutACollectorTheServiceServesInBoundedMemoryAndWarnsOnce(t *testing.T) {
+func TestService_WithoutACollectorServesInBoundedMemoryAndWarnsOnce(t *testing.T) {
 	for name, lose := range map[string]func(t *testing.T) *service{
 		"nobody was ever there": func(t *testing.T) *service {
 			addrs, err := process.FreeAddrs(1)

@@ -56,7 +56,7 @@ func newServer(t *testing.T, opts ...postgres.Option) *postgres.Server {
 	return server
 }
 
-func TestEveryFaultIsNamedRightlyAndInTime(t *testing.T) {
+func TestFaults_AreNamedRightlyAndInTime(t *testing.T) {
 	t.Parallel()
 	var seen matrix
 	t.Run("scenarios", func(t *testing.T) {

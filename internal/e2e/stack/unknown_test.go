@@ -74,8 +74,8 @@ func exportLevel(t *testing.T, endpoint string, level *atomic.Int64) {
 	}
 }
 
-// TestEveryPanelOfTheLevel_ShowsUnknownAsAWord where the number -1 would say nothing.
-func TestEveryPanelOfTheLevel_ShowsUnknownAsAWord(t *testing.T) {
+// TestLevelPanels_ShowUnknownAsAWord where the number -1 would say nothing.
+func TestLevelPanels_ShowUnknownAsAWord(t *testing.T) {
 	var d struct{ Panels []json.RawMessage }
 	if err := json.Unmarshal(dashboardJSON(t), &d); err != nil {
 		t.Fatal(err)

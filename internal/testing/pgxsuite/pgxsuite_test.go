@@ -22,7 +22,7 @@ const (
 
 func TestMain(m *testing.M) { pgtest.Main(m) }
 
-func TestPgxpoolsOwnTestsPassWithTheHook(t *testing.T) {
+func TestPgxpool_PassesItsOwnTestsWithTheHook(t *testing.T) {
 	repository := strings.TrimSpace(run(t, ".", nil, "go", "list", "-m", "-f", "{{.Dir}}"))
 	original := strings.TrimSpace(run(t, ".", nil, "go", "list", "-m", "-f", "{{.Dir}}", "github.com/jackc/pgx/v5"))
 	workspace := t.TempDir()

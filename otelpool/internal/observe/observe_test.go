@@ -36,7 +36,7 @@ func lost(after time.Duration) *healthcheck.Report {
 	}
 }
 
-func TestOutages_AreToldWhenTheyEnd(t *testing.T) {
+func TestOutages_AreReportedWhenTheyEnd(t *testing.T) {
 	var o outages
 	probe := view.Probe{Failed: 2}
 	if ended := o.follow(lost(0), &probe); ended != nil || o.Count != 1 {
