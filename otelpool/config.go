@@ -5,7 +5,10 @@ import (
 	"fmt"
 	"log/slog"
 	"reflect"
+	"strconv"
+	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/exaring/otelpgx"
 	"go.opentelemetry.io/otel"
@@ -13,6 +16,22 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/otelpool/pgx/healthcheck"
+	"github.com/otelpool/pgx/tracer"
+)
+
+// Defaults of the options; what each accepts stands there.
+const (
+	DefaultLeakThreshold  = 30 * time.Second
+	DefaultHealthInterval = time.Second
+	DefaultStackDepth     = 32
+
+	minLeakThreshold  = time.Millisecond
+	maxLeakThreshold  = 24 * time.Hour
+	minHealthInterval = 10 * time.Millisecond
+	maxHealthInterval = time.Minute
+	maxPoolName       = 255
+
+	acceptName = "1 to 255 bytes of UTF-8 that are not all space"
 )
 
 // config is what the options add up to. The zero value is not valid: newConfig makes one.
@@ -33,6 +52,91 @@ type config struct {
 	querySpansBy     string           // the option that asked for them
 
 	mistakes []error
+}
+
+// setting is one row of the table of options. The table makes the validation, the environment and the documentation.
+type setting struct {
+	Option   string // the function
+	Variable string // that WithEnv reads; "" for none
+	Accept   string
+	Form     string // what the variable accepts, where that is put differently
+	Default  string
+	Meaning  string
+
+	value func(*config) string        // as it is shown in an error
+	parse func(*config, string) error // of the variable
+	check func(*config) (ok bool, why error)
+}
+
+var (
+	acceptThreshold = fmt.Sprintf("0 (off), or %v to %v", minLeakThreshold, maxLeakThreshold)
+	acceptInterval  = fmt.Sprintf("%v to %v", minHealthInterval, maxHealthInterval)
+)
+
+// settings is every option there is but WithEnv, which reads it.
+var settings = []setting{
+	{Option: "WithMeterProvider", Accept: "a MeterProvider", Default: "the global one", Meaning: "Where metrics go."},
+	{Option: "WithTracerProvider", Accept: "a TracerProvider", Default: "the global one", Meaning: "Where spans go."},
+	{Option: "WithLogger", Accept: "a *slog.Logger made by slog.New", Default: "`slog.Default()`", Meaning: "Where log records go."},
+	{
+		Option: "WithPoolName", Variable: EnvPoolName, Accept: acceptName,
+		Default: "`server.address:server.port/db.namespace`", Meaning: "The pool's name in all telemetry.",
+		value: func(c *config) string { return c.poolName },
+		parse: parsed(parseName, func(c *config) *string { return &c.poolName }),
+	},
+	{
+		Option: "WithLeakThreshold", Variable: EnvLeakThreshold,
+		Accept: acceptThreshold, Form: "a duration such as 45s: " + acceptThreshold,
+		Default: DefaultLeakThreshold.String(), Meaning: "How long a connection may be held without use before it is suspected.",
+		value: func(c *config) string { return c.leakThreshold.String() },
+		parse: parsed(time.ParseDuration, func(c *config) *time.Duration { return &c.leakThreshold }),
+		check: func(c *config) (bool, error) {
+			return c.leakThreshold == 0 || inRange(c.leakThreshold, minLeakThreshold, maxLeakThreshold), nil
+		},
+	},
+	{
+		Option: "WithPolicy", Variable: EnvPolicy,
+		Accept: "one that passes Validate", Form: "evidence, idle_ratio or usage", Default: "`healthcheck.Evidence()`", Meaning: "The rules by which health is judged.",
+		value: func(*config) string { return "this policy" },
+		parse: parsed(parsePolicy, func(c *config) *healthcheck.Policy { return &c.policy }),
+		check: func(c *config) (bool, error) { err := c.policy.Validate(); return err == nil, err },
+	},
+	{
+		Option: "WithHealthInterval", Variable: EnvHealthInterval,
+		Accept: acceptInterval, Form: "a duration such as 5s: " + acceptInterval,
+		Default: DefaultHealthInterval.String(), Meaning: "How often the pool is looked at and judged.",
+		value: func(c *config) string { return c.healthInterval.String() },
+		parse: parsed(time.ParseDuration, func(c *config) *time.Duration { return &c.healthInterval }),
+		check: func(c *config) (bool, error) {
+			return inRange(c.healthInterval, minHealthInterval, maxHealthInterval), nil
+		},
+	},
+	{
+		Option: "WithStackDepth", Variable: EnvStackDepth, Accept: fmt.Sprintf("0 (off) to %d frames", tracer.MaxStackDepth),
+		Default: strconv.Itoa(DefaultStackDepth), Meaning: "How many frames of each acquirer's stack are kept.",
+		value: func(c *config) string { return strconv.Itoa(c.stackDepth) },
+		parse: parsed(strconv.Atoi, func(c *config) *int { return &c.stackDepth }),
+		check: func(c *config) (bool, error) { return inRange(c.stackDepth, 0, tracer.MaxStackDepth), nil },
+	},
+	onOff("WithServerProbe", EnvServerProbe, "true", "Whether one connection of its own asks the server while the pool is not well.",
+		func(c *config) *bool { return &c.serverProbe }),
+	onOff("WithSQLText", EnvSQLText, "false", "Whether the text of each holder's last statement is kept and shown.",
+		func(c *config) *bool { return &c.sqlText }),
+	onOff("WithConnectionEvents", EnvConnectionEvents, "false", "Whether each acquire and each release is a log record.",
+		func(c *config) *bool { return &c.connectionEvents }),
+	{
+		Option: "WithQuerySpans", Variable: EnvQuerySpans, Accept: "true or false", Default: "false",
+		Meaning: "Whether otelpgx adds spans for queries. Known to `Configure` and `Open` only.",
+		value:   func(c *config) string { return strconv.FormatBool(c.querySpans != nil) }, parse: parseQuerySpans,
+	},
+}
+
+// onOff is the row of an option that is on or off.
+func onOff(option, variable, byDefault, meaning string, field func(*config) *bool) setting {
+	return setting{
+		Option: option, Variable: variable, Accept: "true or false", Default: byDefault, Meaning: meaning,
+		value: func(c *config) string { return strconv.FormatBool(*field(c)) }, parse: parsed(strconv.ParseBool, field),
+	}
 }
 
 // newConfig applies opts to the defaults, or to base where a configured pool brings its own, and reports every mistake.
@@ -87,4 +191,19 @@ func (c *config) reject(option, value, accept string, err error) {
 func isNil(v any) bool {
 	r := reflect.ValueOf(v)
 	return !r.IsValid() || r.Kind() == reflect.Pointer && r.IsNil()
+}
+
+func inRange[T int | time.Duration](v, least, most T) bool { return least <= v && v <= most }
+
+// acceptedName keeps out what would take more than this pool's telemetry down: OTLP refuses a whole batch for one string
+// that is not UTF-8.
+func acceptedName(name string) bool {
+	return strings.TrimSpace(name) != "" && len(name) <= maxPoolName && utf8.ValidString(name)
+}
+
+func quotedName(name string) string {
+	if len(name) > maxPoolName {
+		return fmt.Sprintf("a name of %d bytes", len(name))
+	}
+	return strconv.Quote(name)
 }

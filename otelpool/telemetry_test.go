@@ -154,7 +154,7 @@ var expected = []struct {
 		{5, []string{"otelpool.outcome", "ok"}}, {1, []string{"otelpool.outcome", "timeout"}},
 		{1, []string{"otelpool.outcome", "canceled"}}, {1, []string{"otelpool.outcome", "error"}}}},
 	{"otelpool.releases", "{request}", "counter", false, []series{
-		{3, []string{"otelpool.outcome", "kept"}}, {1, []string{"otelpool.outcome", "broken"}},
+		{3, []string{"otelpool.outcome", "clean"}}, {1, []string{"otelpool.outcome", "broken"}},
 		{0, []string{"otelpool.outcome", "busy"}}, {1, []string{"otelpool.outcome", "in_transaction"}}}},
 	{"otelpool.connections.opened", "{connection}", "counter", false, one(3)},
 	{"otelpool.connections.closed", "{connection}", "counter", false, []series{

@@ -23,7 +23,9 @@ type acquire struct {
 	start           int64
 	site            *site   // nil without stacks
 	goroutine       uintptr // number of the calling goroutine; 0 where unknown
-	place           int32   // in the ring of waiters
+	place           int16   // in the ring of waiters
+
+	reported atomic.Int32 // the LeakEvidence with which a sweep has reported the hold; here, where it takes no space
 
 	// Likewise. What others may want to know of the caller's context is read here, by the caller: some frameworks use their
 	// contexts again for the next request, and have no lock for that.
@@ -39,7 +41,6 @@ type acquire struct {
 
 	// Written by the holder, read by anybody.
 	activity activity
-	suspect  suspicion
 }
 
 // acquireKey finds the acquire of one tracer among the values of a context.
@@ -61,7 +62,7 @@ func (t *Tracer) TraceAcquireStart(ctx context.Context, pool *pgxpool.Pool, _ pg
 	if !t.observes(pool) {
 		return ctx
 	}
-	if _, aside := ctx.(untracked); aside {
+	if _, is := ctx.(untracked); is {
 		return untrackedAcquire{ctx, t}
 	}
 	if ctx == nil { // pgx is about to panic: let it
@@ -135,28 +136,28 @@ func (a *acquire) span() trace.SpanContext {
 	return trace.NewSpanContext(trace.SpanContextConfig{TraceID: a.traceID, SpanID: a.spanID, TraceFlags: a.flags})
 }
 
-// acquireFrom finds what TraceAcquireStart returned. A tracer further out may have wrapped it, or dropped it with every
-// value of the caller: then it is the waiter of this goroutine, and where goroutines are not known, this acquire loses its
-// wait time but never the count. It is nil for one that is not to be observed.
+// acquireFrom finds what TraceAcquireStart returned, which a tracer further out may have wrapped. One that drops contexts loses
+// the wait time and the stack of the acquire, but not the count: see waiterRing.giveUp. It is nil for one that is not to be
+// tracked.
 func (t *Tracer) acquireFrom(ctx context.Context) *acquire {
 	if a, ok := ctx.(*acquire); ok && a.owner == t {
 		return a
 	}
-	if ctx == nil {
-		ctx = context.Background()
+	if ctx == nil { // see TraceAcquireStart
+		return t.acquireWithoutStart(context.Background())
 	}
-	number := t.sites.goroutine()
 	switch found := ctx.Value(acquireKey{t}).(type) {
 	case untrackedAcquire:
 		return nil
 	case *acquire:
-		if found.goroutine == number && t.waiters.has(found) {
-			return found
-		}
+		return found
 	}
-	if a := t.waiters.of(number); a != nil {
-		return a
-	}
+	t.waiters.giveUp()
+	return t.acquireWithoutStart(ctx)
+}
+
+// acquireWithoutStart stands for one of which only the end is known.
+func (t *Tracer) acquireWithoutStart(ctx context.Context) *acquire {
 	a := &acquire{Context: ctx, owner: t, start: t.now(), place: notWaiting}
 	a.captureContext()
 	return a
@@ -185,10 +186,13 @@ func (t *Tracer) acquireFailed(a *acquire, now int64, err error) {
 
 // hold publishes a as the holder of conn. The caller owns conn at this moment.
 func (t *Tracer) hold(conn *pgx.Conn, a *acquire) {
-	s := t.slotOf(conn)
+	s := t.conns.slot(conn)
+	if s == nil {
+		s = t.slotOf(conn)
+		t.conns.add(conn, s)
+	}
 	if previous := s.hold.Swap(a); previous != nil {
-		// Only a release that never reached us can leave one behind.
-		t.counters.overwritten(previous)
+		t.counters.add(counts.Hijacked, 1) // only a release that never reached us can leave one behind
 	}
 	if !s.listed.Load() {
 		t.slots.list(s)

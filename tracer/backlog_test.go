@@ -12,7 +12,7 @@ import (
 	"github.com/otelpool/pgx/tracer"
 )
 
-func TestConnectionsThatWereMadeKeepNoRequestInMemoryWhileNobodyFlushes(t *testing.T) {
+func TestBacklog_KeepsNoRequestInMemoryWhileNobodyFlushes(t *testing.T) {
 	const requests = 20
 	srv := wire.NewServer()
 	defer srv.Close()

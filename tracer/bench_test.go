@@ -33,13 +33,21 @@ func BenchmarkSweep(b *testing.B) {
 func BenchmarkCallers(b *testing.B) {
 	for _, depth := range []int{1, 8, 32, MaxStackDepth} {
 		b.Run(fmt.Sprintf("depth=%d", depth), func(b *testing.B) {
-			var st siteTable
-			recurse(depth, func() string {
+			var st sites
+			recurse(depth, func() {
 				for b.Loop() {
 					st.caller(depth)
 				}
-				return ""
 			})
 		})
 	}
+}
+
+//go:noinline
+func recurse(depth int, f func()) {
+	if depth == 0 {
+		f()
+		return
+	}
+	recurse(depth-1, f)
 }

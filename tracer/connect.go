@@ -15,7 +15,7 @@ import (
 
 // connecting is one attempt to connect, carried from TraceConnectStart to TraceConnectEnd.
 type connecting struct {
-	start int64
+	start int64             // of BeforeConnect, where it is known
 	span  trace.SpanContext // of whom it is for, who may be gone at the end
 	wire  *wire
 }
@@ -25,10 +25,11 @@ type connectKey struct{ owner *Tracer }
 // TraceConnectStart notes the time of a connect of the pool's; others are ignored. It also has the connection's reads watched (see
 // wire): pgx hands its own copy of the configuration to the tracer before it is used, so nobody else's is changed.
 func (t *Tracer) TraceConnectStart(ctx context.Context, data pgx.TraceConnectStartData) context.Context {
-	if !t.owns(data.ConnConfig) {
+	began, ours := t.owns(data.ConnConfig)
+	if !ours {
 		return context.WithValue(ctx, connectKey{t}, (*connecting)(nil))
 	}
-	c := &connecting{start: t.now(), span: trace.SpanContextFromContext(ctx), wire: &wire{owner: t}}
+	c := &connecting{start: began, span: trace.SpanContextFromContext(ctx), wire: &wire{owner: t}}
 	if data.ConnConfig != nil {
 		data.ConnConfig.BuildFrontend = c.wire.watch(data.ConnConfig.BuildFrontend)
 	}
@@ -90,6 +91,7 @@ func (t *Tracer) WrapBeforeClose(next func(*pgx.Conn)) func(*pgx.Conn) {
 		if next != nil {
 			next(conn)
 		}
+		t.conns.drop(conn)
 	}
 }
 

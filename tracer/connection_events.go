@@ -35,13 +35,15 @@ func (t *Tracer) SetConnectionEvents(sink func(ConnectionEvent)) {
 	t.connectionEvents.Store(&sink)
 }
 
-// connectionEvent passes an event of a on, if anybody wants it.
+// connectionEvent passes an event of a on, if anybody wants it. It is small enough to be inlined.
 func (t *Tracer) connectionEvent(kind ConnectionEventKind, a *acquire, at, duration int64, errorType string) {
 	if sink := t.connectionEvents.Load(); sink != nil {
-		guard(func() {
-			(*sink)(ConnectionEvent{
-				Kind: kind, At: t.wall(at), Duration: time.Duration(duration), ErrorType: errorType, Span: a.span(),
-			})
-		})
+		t.sendConnectionEvent(*sink, kind, a, at, duration, errorType)
 	}
+}
+
+func (t *Tracer) sendConnectionEvent(sink func(ConnectionEvent), kind ConnectionEventKind, a *acquire, at, duration int64, errorType string) {
+	guard(func() {
+		sink(ConnectionEvent{Kind: kind, At: t.wall(at), Duration: time.Duration(duration), ErrorType: errorType, Span: a.span()})
+	})
 }

@@ -29,7 +29,7 @@ var hooks = []struct {
 	{"stacks", func(cfg *pgxpool.Config) { install(cfg, tracer.Options{LeakThreshold: threshold, StackDepth: 32}) }},
 }
 
-func TestAnAcquireAndItsReleaseAllocateOnce(t *testing.T) {
+func TestCycle_AllocatesOnce(t *testing.T) {
 	srv := wire.NewServer()
 	defer srv.Close()
 	perCycle := make(map[string]float64)
@@ -58,7 +58,7 @@ func TestAnAcquireAndItsReleaseAllocateOnce(t *testing.T) {
 	t.Log(perCycle)
 }
 
-func TestAQueryAllocatesNothingMore(t *testing.T) {
+func TestQuery_AllocatesNothingMore(t *testing.T) {
 	srv := wire.NewServer()
 	defer srv.Close()
 	perQuery := make(map[string]float64)

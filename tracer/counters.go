@@ -28,13 +28,6 @@ func (c *counters) acquired() {
 	raise(&c.maxHeld, held)
 }
 
-// overwritten accounts for a hold whose connection was acquired again: it left the pool's books without a release.
-func (c *counters) overwritten(a *acquire) {
-	if !a.suspect.hijacked.Load() {
-		c.add(counts.Hijacked, 1)
-	}
-}
-
 func raise(peak *atomic.Int64, v int64) {
 	for old := peak.Load(); v > old; old = peak.Load() {
 		if peak.CompareAndSwap(old, v) {
@@ -93,6 +86,8 @@ func (t *Tracer) Counters() Counters {
 		set[name] = c.load(name)
 	}
 	set[counts.WaitTime], set[counts.UseTime] = t.waits.total(), t.uses.total()
+	destroyed := set[counts.DestroyedBroken] + set[counts.DestroyedBusy] + set[counts.DestroyedInTransaction]
+	set[counts.ReleasedClean] = max(0, set[counts.Released]-destroyed)
 	out.Waiting = set[counts.Started] - ended(set)
 	return out
 }

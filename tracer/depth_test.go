@@ -17,7 +17,7 @@ func acquireDeep(w *watch, depth int) *pgxpool.Conn {
 	return acquireDeep(w, depth-1)
 }
 
-func TestAStackHasAsManyApplicationFramesAsWereAskedFor(t *testing.T) {
+func TestStack_HasAsManyApplicationFramesAsWereAskedFor(t *testing.T) {
 	onWire(t, "pool_max_conns=1", tracer.Options{}, nil, func(t *testing.T, w *watch) {
 		var first tracer.Frame
 		for _, depth := range []int{1, 2, 7, 3, tracer.MaxStackDepth, 7, 0} { // of one path: each its own
@@ -38,7 +38,7 @@ func TestAStackHasAsManyApplicationFramesAsWereAskedFor(t *testing.T) {
 	})
 }
 
-func TestAStackThatIsShorterIsCutAnewWhenTheDepthIsAdjusted(t *testing.T) {
+func TestStack_IsCutAnewWhenTheDepthIsAdjusted(t *testing.T) {
 	onWire(t, "pool_max_conns=1", tracer.Options{StackDepth: 1}, nil, func(t *testing.T, w *watch) {
 		for _, depth := range []int{1, 3} {
 			w.hook.Adjust(tracer.Options{StackDepth: depth})

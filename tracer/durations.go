@@ -39,8 +39,8 @@ func makeCuts() (cuts [octaves]int64) {
 	return cuts
 }
 
-// durations is a histogram that costs its writers two atomic additions. A metrics library asks ten times that for each
-// value, so it gets them later and together: see replay.
+// durations is a histogram that costs its writers two atomic additions. A metrics library asks ten times that for each value, so
+// it gets them later and together: see replay. It must be initialised.
 type durations struct {
 	octaves     [octaves]octave
 	recordedSum atomic.Int64 // of what went to the recorder directly

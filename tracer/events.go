@@ -25,7 +25,8 @@ type Event struct {
 	ErrorType string // of lost connections
 }
 
-// maxEvents bounds what is kept between two sweeps; further ones are only counted, but for suspicions: those are for the next.
+// maxEvents bounds what is kept between two sweeps. Of further ones those about leaks are kept for the next sweep, and
+// others only counted.
 const maxEvents = 256
 
 type event struct {
@@ -42,17 +43,11 @@ type eventQueue struct {
 	dropped atomic.Int64
 }
 
-func (q *eventQueue) push(e event) {
-	if !q.pushIf(e, func() bool { return true }) {
-		q.dropped.Add(1)
-	}
-}
-
-// pushIf adds e unless there is no room, which it reports, or wanted, asked with the lock held, says no.
-func (q *eventQueue) pushIf(e event, wanted func() bool) (room bool) {
+// push adds e unless there is no room, which it reports.
+func (q *eventQueue) push(e event) (room bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if room = len(q.list) < maxEvents; room && wanted() {
+	if room = len(q.list) < maxEvents; room {
 		q.list = append(q.list, e)
 	}
 	return room

@@ -29,10 +29,11 @@ func (e LeakEvidence) String() string {
 // MarshalText makes LeakEvidence its name in JSON.
 func (e LeakEvidence) MarshalText() ([]byte, error) { return []byte(e.String()), nil }
 
-// suspicious reports whether the hold is worth a report, unless its connection was hijacked.
-func (t *Tracer) suspicious(h heldSlot, now, since int64) bool {
+// newSuspect reports whether there is more to report of the hold than was, unless its connection was hijacked.
+func (t *Tracer) newSuspect(h heldSlot, now, since int64) bool {
 	idle, querying := h.idle(now)
-	return t.evidence(h.hold, time.Duration(now-h.since), time.Duration(idle), querying, now-since) >= EvidenceIdleHeld
+	evidence := t.evidence(h.hold, time.Duration(now-h.since), time.Duration(idle), querying, now-since)
+	return evidence >= EvidenceIdleHeld && evidence > LeakEvidence(h.hold.reported.Load())
 }
 
 // evidence weighs what speaks against one hold, of whose idleness at most grace counts.

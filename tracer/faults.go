@@ -98,7 +98,9 @@ func (t *Tracer) connectionLost(s *slot, at int64, kind string) {
 	}
 	t.counters.add(counts.Lost, 1)
 	t.faults.lost.note(at, kind, nil)
-	t.events.push(event{kind: EventConnectionLost, at: at, pid: s.pid, errorType: kind})
+	if !t.events.push(event{kind: EventConnectionLost, at: at, pid: s.pid, errorType: kind}) {
+		t.events.dropped.Add(1)
+	}
 }
 
 // Faults are the last errors of each kind; [Counters] says how many there were.

@@ -34,49 +34,52 @@ func (t *Tracer) SetRecorder(r Recorder) {
 // that was none.
 const exemplarFrom = 500 * time.Microsecond
 
-// directly returns the recorder if a duration of a's request is to go there at once, nil if it is to be counted.
-func (t *Tracer) directly(a *acquire, d int64) Recorder {
-	if d <= int64(exemplarFrom) || !a.flags.IsSampled() {
-		return nil
-	}
-	if r := t.recorder.Load(); r != nil {
-		return *r
-	}
-	return nil
-}
+// exemplary reports whether a duration of a's request is to go to the recorder at once, if there is one.
+func exemplary(a *acquire, d int64) bool { return d > int64(exemplarFrom) && a.flags.IsSampled() }
 
 // waited counts the wait of an acquire that succeeded.
 func (t *Tracer) waited(a *acquire, wait int64) {
-	r := t.directly(a, wait)
-	if r == nil {
+	if !exemplary(a, wait) || !t.recordWait(a, wait, "") {
 		t.waits.add(wait)
-		return
 	}
-	t.waits.addRecorded(wait)
-	guard(func() { r.RecordWait(a.Context, time.Duration(wait), "", 1) })
 }
 
 // failed counts the wait of an acquire that failed.
 func (t *Tracer) failed(a *acquire, wait int64, kind string) {
-	t.waits.addRecorded(wait)
-	r := t.recorder.Load()
-	if r == nil {
+	if !t.recordWait(a, wait, kind) {
+		t.waits.addRecorded(wait) // as it will be, one by one
 		t.failures.push(failure{wait, kind})
-		return
 	}
-	guard(func() { (*r).RecordWait(a.Context, time.Duration(wait), kind, 1) })
 }
 
 // used counts the duration of a hold.
 func (t *Tracer) used(a *acquire, use int64) {
-	r := t.directly(a, use)
-	if r == nil {
+	if !exemplary(a, use) || !t.recordUse(a, use) {
 		t.uses.add(use)
-		return
+	}
+}
+
+// recordWait passes a wait to the recorder at once, unless there is none.
+func (t *Tracer) recordWait(a *acquire, wait int64, kind string) bool {
+	r := t.recorder.Load()
+	if r == nil {
+		return false
+	}
+	t.waits.addRecorded(wait)
+	guard(func() { (*r).RecordWait(a.Context, time.Duration(wait), kind, 1) })
+	return true
+}
+
+// recordUse passes the duration of a hold to the recorder at once, unless there is none.
+func (t *Tracer) recordUse(a *acquire, use int64) bool {
+	r := t.recorder.Load()
+	if r == nil {
+		return false
 	}
 	t.uses.addRecorded(use)
 	ctx := trace.ContextWithSpanContext(context.Background(), a.span())
-	guard(func() { r.RecordUse(ctx, time.Duration(use), 1) })
+	guard(func() { (*r).RecordUse(ctx, time.Duration(use), 1) })
+	return true
 }
 
 // guard keeps a panic of foreign code from the host, whose acquire or release it would break.

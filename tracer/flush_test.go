@@ -16,7 +16,7 @@ type recording struct {
 	mu      sync.Mutex // guards the rest
 	kinds   map[string]int
 	uses    int
-	creates int
+	created []time.Duration
 	waited  []time.Duration
 	used    []time.Duration
 }
@@ -38,10 +38,10 @@ func (r *recording) RecordUse(_ context.Context, use time.Duration, n int) {
 	r.used = append(r.used, slices.Repeat([]time.Duration{use}, n)...)
 }
 
-func (r *recording) RecordCreate(context.Context, time.Duration) {
+func (r *recording) RecordCreate(_ context.Context, create time.Duration) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.creates++
+	r.created = append(r.created, create)
 }
 
 func (r *recording) waits(kind string) int {
@@ -73,8 +73,8 @@ func TestFlush_RecordsFailuresOfBeforeThereWasARecorder(t *testing.T) {
 		w.hook.SetRecorder(&r)
 		w.hook.Flush()
 		w.hook.Flush()
-		if r.waits("28P01") != 3 || r.waits("") != 1 || r.uses != 1 || r.creates != 1 {
-			t.Errorf("recorded %v, %d uses, %d creates", r.kinds, r.uses, r.creates)
+		if r.waits("28P01") != 3 || r.waits("") != 1 || r.uses != 1 || len(r.created) != 1 {
+			t.Errorf("recorded %v, %d uses, %d creates", r.kinds, r.uses, len(r.created))
 		}
 		w.hook.SetRecorder(nil)
 		w.acquire(t.Context()).Release()
@@ -166,8 +166,8 @@ func TestFlush_ThatPanicsLeavesTheRestToTheNext(t *testing.T) {
 				w.hook.Flush()
 			}()
 		}
-		if panics == 0 || r.waits("") != cycles || r.waits("28P01") != cycles || r.uses != cycles || r.creates != 1 {
-			t.Errorf("%d panics; recorded %v, %d uses, %d creates", panics, r.kinds, r.uses, r.creates)
+		if panics == 0 || r.waits("") != cycles || r.waits("28P01") != cycles || r.uses != cycles || len(r.created) != 1 {
+			t.Errorf("%d panics; recorded %v, %d uses, %d creates", panics, r.kinds, r.uses, len(r.created))
 		}
 	})
 }

@@ -104,7 +104,7 @@ func pause(ctx context.Context, d time.Duration) {
 
 var suspicious = tracer.Options{StackDepth: 8, LeakThreshold: threshold}
 
-func TestWhatOnlyTakesLongIsNoLeak(t *testing.T) {
+func TestSweep_SuspectsNothingThatOnlyTakesLong(t *testing.T) {
 	for _, load := range healthy {
 		t.Run(load.name, func(t *testing.T) {
 			onWire(t, "pool_max_conns=4", suspicious, nil, func(t *testing.T, w *watch) {
@@ -121,7 +121,7 @@ func TestWhatOnlyTakesLongIsNoLeak(t *testing.T) {
 	}
 }
 
-func TestADayOfHealthyWorkTogetherReportsNothing(t *testing.T) {
+func TestSweep_ReportsNothingOfADayOfHealthyWork(t *testing.T) {
 	onWire(t, "pool_max_conns=16", suspicious, nil, func(t *testing.T, w *watch) {
 		ctx, cancel := context.WithCancel(t.Context())
 		var all sync.WaitGroup
@@ -150,7 +150,7 @@ func (w *watch) checkNoReports() {
 	}
 }
 
-func TestASlowHoldIsShownButNotReported(t *testing.T) {
+func TestSweep_ShowsASlowHoldButDoesNotReportIt(t *testing.T) {
 	onWire(t, "", suspicious, nil, func(t *testing.T, w *watch) {
 		conn := w.acquire(t.Context())
 		for range 10 {
@@ -166,7 +166,7 @@ func TestASlowHoldIsShownButNotReported(t *testing.T) {
 	})
 }
 
-func TestAnExpectedLongHoldIsShownWithItsReasonAndNeverSuspected(t *testing.T) {
+func TestExpectLongHold_IsShownWithItsReasonAndNeverSuspected(t *testing.T) {
 	onWire(t, "", suspicious, nil, func(t *testing.T, w *watch) {
 		for why, want := range map[string]string{"nightly batch": "nightly batch", "": "expected"} {
 			ctx, cancel := context.WithCancel(tracer.ExpectLongHold(t.Context(), why))
@@ -183,7 +183,7 @@ func TestAnExpectedLongHoldIsShownWithItsReasonAndNeverSuspected(t *testing.T) {
 	})
 }
 
-func TestASweepThatIsLateBlamesNobody(t *testing.T) {
+func TestSweep_ThatIsLateBlamesNobody(t *testing.T) {
 	onWire(t, "", suspicious, nil, func(t *testing.T, w *watch) {
 		conn := w.acquire(t.Context())
 		w.pass(time.Second)

@@ -89,7 +89,7 @@ func fail(t *testing.T, err error) {
 	}
 }
 
-func TestEveryWayToLeakIsReportedOnceWithItsPlace(t *testing.T) {
+func TestLeak_IsReportedOnceWithItsPlaceInEveryWayToLeak(t *testing.T) {
 	for _, leak := range leaks {
 		t.Run(leak.name, func(t *testing.T) {
 			onWire(t, "pool_max_conns=4", tracer.Options{StackDepth: 16, LeakThreshold: threshold}, nil, func(t *testing.T, w *watch) {
@@ -127,7 +127,7 @@ func TestEveryWayToLeakIsReportedOnceWithItsPlace(t *testing.T) {
 	}
 }
 
-func TestALeakIsOrphanedWhenItsContextIsDone(t *testing.T) {
+func TestLeak_IsOrphanedWhenItsContextIsDone(t *testing.T) {
 	for _, leak := range leaks {
 		t.Run(leak.name, func(t *testing.T) {
 			onWire(t, "pool_max_conns=4", tracer.Options{StackDepth: 16, LeakThreshold: threshold}, nil, func(t *testing.T, w *watch) {
@@ -164,7 +164,7 @@ func TestALeakIsOrphanedWhenItsContextIsDone(t *testing.T) {
 // wrapped is what package otelpool installs: a type that embeds the hook.
 type wrapped struct{ *tracer.Tracer }
 
-func TestTheSmallestStackStillBeginsInTheApplication(t *testing.T) {
+func TestStack_OfOneFrameBeginsInTheApplication(t *testing.T) {
 	for _, leak := range leaks {
 		t.Run(leak.name, func(t *testing.T) {
 			var hook *tracer.Tracer
@@ -185,7 +185,7 @@ func TestTheSmallestStackStillBeginsInTheApplication(t *testing.T) {
 	}
 }
 
-func TestALeakOnARealServerIsReportedWithItsPlace(t *testing.T) {
+func TestLeak_OnARealServerIsReportedWithItsPlace(t *testing.T) {
 	const soon = 50 * time.Millisecond
 	for _, leak := range leaks {
 		t.Run(leak.name, func(t *testing.T) {
@@ -208,7 +208,7 @@ func TestALeakOnARealServerIsReportedWithItsPlace(t *testing.T) {
 	}
 }
 
-func TestAThresholdOfZeroSuspectsNobody(t *testing.T) {
+func TestLeakThreshold_OfZeroSuspectsNobody(t *testing.T) {
 	onWire(t, "", tracer.Options{StackDepth: 16}, nil, func(t *testing.T, w *watch) {
 		conn := w.acquire(t.Context())
 		defer conn.Release()
@@ -218,7 +218,7 @@ func TestAThresholdOfZeroSuspectsNobody(t *testing.T) {
 	})
 }
 
-func TestALeakThatWorksAgainAndIsLeftAgainIsReportedOnce(t *testing.T) {
+func TestLeak_ThatWorksAgainAndIsLeftAgainIsReportedOnce(t *testing.T) {
 	onWire(t, "", tracer.Options{LeakThreshold: threshold}, nil, func(t *testing.T, w *watch) {
 		conn := w.acquire(t.Context())
 		w.pass(2 * threshold)

@@ -6,7 +6,7 @@ import (
 	"unicode/utf8"
 )
 
-func TestAStatementIsShownByItsBeginning(t *testing.T) {
+func TestStatement_IsShownByItsBeginning(t *testing.T) {
 	for name, sql := range map[string]string{
 		"short":               "SELECT 1",
 		"as long as is shown": strings.Repeat("a", maxSQLText),

@@ -19,7 +19,7 @@ import (
 
 // Connections that are made with the pool's configuration and are not the pool's.
 
-func TestAListenerMadeFromAHeldConnectionsConfigurationDoesNotHideItsLeak(t *testing.T) {
+func TestForeignConn_MadeFromAHeldOnesConfigurationDoesNotHideItsLeak(t *testing.T) {
 	hooks := map[string]pgx.QueryTracer{"alone": nil, "after another": tracer.New(suspicious)}
 	for name, other := range hooks {
 		t.Run(name, func(t *testing.T) {
@@ -68,7 +68,7 @@ func (w *watch) checkOwn(wantOpened, wantClosed int64) {
 	}
 }
 
-func TestConnectionsMadeWithThePoolsConfigurationAreNotThePools(t *testing.T) {
+func TestForeignConn_IsNotCounted(t *testing.T) {
 	for _, test := range []struct {
 		name   string
 		first  func(w *watch) // what the pool has done before
@@ -101,7 +101,7 @@ func TestConnectionsMadeWithThePoolsConfigurationAreNotThePools(t *testing.T) {
 	}
 }
 
-func TestWhatASecondPoolOpensAndLosesIsNotTheFirsts(t *testing.T) {
+func TestForeignConn_OfASecondPoolIsNotTheFirsts(t *testing.T) {
 	for _, connecting := range []bool{false, true} { // both at the same time
 		onWire(t, "pool_max_conns=4", suspicious, nil, func(t *testing.T, w *watch) {
 			conn := w.acquire(t.Context())
@@ -134,7 +134,7 @@ func TestWhatASecondPoolOpensAndLosesIsNotTheFirsts(t *testing.T) {
 	}
 }
 
-func TestABeforeConnectSetLaterLosesNoneOfThePoolsConnects(t *testing.T) {
+func TestBeforeConnect_SetLaterLosesNoneOfThePoolsConnects(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := wire.NewServer()
 		defer srv.Close()
@@ -158,7 +158,7 @@ func TestABeforeConnectSetLaterLosesNoneOfThePoolsConnects(t *testing.T) {
 	})
 }
 
-func TestTheMarkOfAConnectIsGoneFromItsConnection(t *testing.T) {
+func TestConnect_LeavesNoMarkerInTheConnection(t *testing.T) {
 	onWire(t, "pool_max_conns=1", suspicious, nil, func(t *testing.T, w *watch) {
 		conn := w.acquire(t.Context())
 		defer conn.Release()
@@ -168,8 +168,8 @@ func TestTheMarkOfAConnectIsGoneFromItsConnection(t *testing.T) {
 	})
 }
 
-// TestABeforeConnectAroundTheHooksMayAddATracer, and both get every event.
-func TestABeforeConnectAroundTheHooksMayAddATracer(t *testing.T) {
+// TestBeforeConnect_AroundTheHooksMayAddATracer, and both get every event.
+func TestBeforeConnect_AroundTheHooksMayAddATracer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := wire.NewServer()
 		defer srv.Close()
@@ -197,7 +197,7 @@ func TestABeforeConnectAroundTheHooksMayAddATracer(t *testing.T) {
 	})
 }
 
-func TestAHijackedConnectionsRefusedWritesAreNotThePools(t *testing.T) {
+func TestHijack_LeavesRefusedWritesOut(t *testing.T) {
 	onWire(t, "pool_max_conns=2", suspicious, nil, func(t *testing.T, w *watch) {
 		conn := w.acquire(t.Context()).Hijack()
 		w.sweep()

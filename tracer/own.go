@@ -9,12 +9,13 @@ import (
 )
 
 // A pool's configuration makes other connections, too: a program listens on one of its own, looks at a replica, builds a second
-// pool. They carry the hook and are none of this pool's business. Its own connects are told by two things: only pools call
+// pool. They carry the hook and are none of this pool's business. Two things tell its own connects: only pools call
 // BeforeConnect, which marks them, and a pool knows how many connections it is making.
 
 // poolConnectMarker is a tracer that is there for one connect of the pool, composed with the others.
 type poolConnectMarker struct {
 	owner            *Tracer
+	began            int64 // when the pool began with the connect: before its BeforeConnect
 	others, composed pgx.QueryTracer
 	config           *pgx.ConnConfig // the connect's
 }
@@ -31,7 +32,7 @@ func (m *poolConnectMarker) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQ
 // who traces queries, and is left with the others.
 func (m *poolConnectMarker) TraceConnectStart(ctx context.Context, data pgx.TraceConnectStartData) context.Context {
 	m.config = data.ConnConfig
-	m.owner.marks.Store(m.config, nil)
+	m.owner.marks.Store(m.config, m.began)
 	if m.config != nil && m.config.Tracer == m.composed {
 		m.config.Tracer = m.others
 	}
@@ -43,13 +44,13 @@ func (m *poolConnectMarker) TraceConnectEnd(context.Context, pgx.TraceConnectEnd
 	m.owner.marks.Delete(m.config)
 }
 
-// owns reports whether a connect with config, the connect's own copy, is the pool's. Where a BeforeConnect that was set later has
-// replaced the one that marks, it only knows which are not.
-func (t *Tracer) owns(config *pgx.ConnConfig) bool {
-	if _, marked := t.marks.Load(config); marked {
-		return true
+// owns reports whether a connect with config, the connect's own copy, is the pool's, and when it began. Where a BeforeConnect that
+// was set later has replaced the one that marks, it only knows which are not.
+func (t *Tracer) owns(config *pgx.ConnConfig) (began int64, ours bool) {
+	if began, marked := t.marks.Load(config); marked {
+		return began.(int64), true
 	}
-	return !t.hooked.Load() && t.mayConnect()
+	return t.now(), !t.hooked.Load() && t.mayConnect()
 }
 
 // mayConnect reports whether the pool is making a connection at the moment, or is not known yet.
@@ -58,19 +59,20 @@ func (t *Tracer) mayConnect() bool {
 	return pool == nil || pool.Stat().ConstructingConns() > 0
 }
 
-// forgetForeignConn forgets a connection that turns out to be another pool's, whose owner calls. It was taken for this pool's because that
-// was making one at the same time.
+// forgetForeignConn takes a connection off the books that turns out to be another pool's, whose owner calls. It was taken for this
+// pool's because that was making one at the same time.
 func (t *Tracer) forgetForeignConn(conn *pgx.Conn) {
 	if slotIn(conn, t) == nil {
 		return
 	}
 	delete(conn.PgConn().CustomData(), t.slotKey)
+	t.conns.drop(conn)
 	t.counters.add(counts.ClosedDiscarded, 1)
 }
 
 // WrapBeforeConnect returns a BeforeConnect hook that calls next, which may be nil, and marks the connect as the pool's. The
-// failures of next are noted, for which pgxpool fires no connect event, and its time is counted as part of the connect, which the
-// pool waits for alike.
+// failures of next are noted, for which pgxpool fires no connect event, and its time is part of the connect's, which the pool waits
+// for alike.
 func (t *Tracer) WrapBeforeConnect(next func(context.Context, *pgx.ConnConfig) error) func(context.Context, *pgx.ConnConfig) error {
 	return func(ctx context.Context, config *pgx.ConnConfig) error {
 		if !t.mayConnect() {
@@ -80,13 +82,14 @@ func (t *Tracer) WrapBeforeConnect(next func(context.Context, *pgx.ConnConfig) e
 			return next(ctx, config)
 		}
 		t.hooked.Store(true)
+		began := t.now()
 		if next != nil {
 			if err := t.beforeConnect(ctx, config, next); err != nil {
 				return err
 			}
 		}
 		if config != nil && config.Tracer != nil {
-			m := &poolConnectMarker{owner: t, others: config.Tracer}
+			m := &poolConnectMarker{owner: t, began: began, others: config.Tracer}
 			m.composed = Compose(config.Tracer, m)
 			config.Tracer = m.composed
 		}
@@ -95,15 +98,11 @@ func (t *Tracer) WrapBeforeConnect(next func(context.Context, *pgx.ConnConfig) e
 }
 
 func (t *Tracer) beforeConnect(ctx context.Context, config *pgx.ConnConfig, next func(context.Context, *pgx.ConnConfig) error) error {
-	start := t.now()
 	t.counters.connecting.Add(1)
 	defer t.counters.connecting.Add(-1)
 	err := next(ctx, config)
-	now := t.now()
 	if err != nil {
-		t.connectFailed(now, err)
-		return err
+		t.connectFailed(t.now(), err)
 	}
-	t.counters.add(counts.CreateTime, now-start)
-	return nil
+	return err
 }

@@ -177,9 +177,9 @@ func (m *mayhem) operations() []operation {
 	}
 }
 
-// TestCountsReconcileAfterThousandsOfRandomOperations is the contract of the hook: whatever happens to a pool, once it is at
+// TestCounts_ReconcileAfterThousandsOfRandomOperations is the contract of the hook: whatever happens to a pool, once it is at
 // rest every acquire is accounted for. Set OTELPOOL_SEED to repeat a run, as far as a real server and a scheduler allow.
-func TestCountsReconcileAfterThousandsOfRandomOperations(t *testing.T) {
+func TestCounts_ReconcileAfterThousandsOfRandomOperations(t *testing.T) {
 	seed := rand.Uint64()
 	if s := os.Getenv("OTELPOOL_SEED"); s != "" {
 		var err error

@@ -12,7 +12,7 @@ import (
 	"github.com/otelpool/pgx/tracer"
 )
 
-func TestWaitersAreCountedExactlyAndTheOldestShownFirst(t *testing.T) {
+func TestWaiters_AreCountedExactlyAndTheOldestShownFirst(t *testing.T) {
 	const waiting = 1300
 	onWire(t, "pool_max_conns=1", tracer.Options{StackDepth: 4}, nil, func(t *testing.T, w *watch) {
 		conn := w.acquire(t.Context())
@@ -43,7 +43,7 @@ func TestWaitersAreCountedExactlyAndTheOldestShownFirst(t *testing.T) {
 	})
 }
 
-func TestTheOldestWaiterIsShownAfterAllBeforeItWereServed(t *testing.T) {
+func TestWaiters_ShowTheOldestAfterAllBeforeItWereServed(t *testing.T) {
 	onWire(t, "pool_max_conns=1", tracer.Options{}, nil, func(t *testing.T, w *watch) {
 		conn := w.acquire(t.Context())
 		var all sync.WaitGroup
@@ -74,7 +74,7 @@ func TestTheOldestWaiterIsShownAfterAllBeforeItWereServed(t *testing.T) {
 	})
 }
 
-func TestANestedAcquireIsRecognised(t *testing.T) {
+func TestNestedAcquire_IsRecognised(t *testing.T) {
 	for name, ctxs := range map[string]func(ctx context.Context) (outer, inner context.Context, cancel func()){
 		"one context": func(ctx context.Context) (context.Context, context.Context, func()) { return ctx, ctx, func() {} },
 		"two contexts": func(ctx context.Context) (context.Context, context.Context, func()) {
@@ -110,7 +110,7 @@ func TestANestedAcquireIsRecognised(t *testing.T) {
 	}
 }
 
-func TestTwoGoroutinesThatShareAContextAreNotNested(t *testing.T) {
+func TestNestedAcquire_IsNotTwoGoroutinesThatShareAContext(t *testing.T) {
 	onWire(t, "pool_max_conns=1", tracer.Options{}, nil, func(t *testing.T, w *watch) {
 		ctx, cancel := context.WithCancel(t.Context())
 		conn := w.acquire(ctx)
@@ -124,9 +124,9 @@ func TestTwoGoroutinesThatShareAContextAreNotNested(t *testing.T) {
 	})
 }
 
-// TestALaterGoroutineIsNotTakenForTheOneThatLeaked: the runtime reuses the descriptors of goroutines that have ended, first
+// TestNestedAcquire_IsNotALaterGoroutineBehindALeak: the runtime reuses the descriptors of goroutines that have ended, first
 // thing. A leak and a queue behind it must not look like a request that waits for itself.
-func TestALaterGoroutineIsNotTakenForTheOneThatLeaked(t *testing.T) {
+func TestNestedAcquire_IsNotALaterGoroutineBehindALeak(t *testing.T) {
 	onWire(t, "pool_max_conns=1", tracer.Options{}, nil, func(t *testing.T, w *watch) {
 		for range 20 {
 			var all sync.WaitGroup

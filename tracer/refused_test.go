@@ -10,7 +10,7 @@ import (
 	"github.com/otelpool/pgx/tracer"
 )
 
-func TestARefusedWriteIsCountedOnceHoweverItIsSent(t *testing.T) {
+func TestReadOnly_IsCountedOnceHoweverTheWriteIsSent(t *testing.T) {
 	const refusal = "SELECT error('25006')"
 	batch := func() *pgx.Batch {
 		b := &pgx.Batch{}

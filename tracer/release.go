@@ -24,10 +24,15 @@ func (t *Tracer) TraceRelease(pool *pgxpool.Pool, data pgxpool.TraceReleaseData)
 		t.counters.add(counts.Unpaired, 1)
 		return
 	}
-	use := now - a.held
 	if s.destroyed != 0 {
 		t.counters.add(counts.DestroyedBroken+s.destroyed-counts.ClosedBroken, 1)
 	}
+	t.endHold(a, now)
+}
+
+// endHold counts a hold that has ended by a release.
+func (t *Tracer) endHold(a *acquire, now int64) {
+	use := now - a.held
 	query := min(a.activity.total(now), use)
 	if query != 0 {
 		t.counters.add(counts.QueryTime, query)
@@ -35,7 +40,7 @@ func (t *Tracer) TraceRelease(pool *pgxpool.Pool, data pgxpool.TraceReleaseData)
 	if a.site != nil {
 		a.site.released(use, query)
 	}
-	if t.endSuspicion(s, a, now) || a.expected != nil {
+	if a.expected != nil || a.reported.Load() != int32(EvidenceNone) {
 		t.counters.add(counts.ExcludedUseTime, use)
 	}
 	t.counters.add(counts.Released, 1)

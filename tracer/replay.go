@@ -5,13 +5,10 @@ import (
 	"time"
 )
 
-// record is told of n durations of one value.
-type record func(v time.Duration, n int)
-
 // replay passes on what has been counted since the last replay. The least and the most of all are passed as they are; every
 // other one as a value of its own bucket, so that all sums are right. What is being counted this very moment is left to the next
-// replay, and so is the rest if record panics. The caller holds Tracer.flushMu.
-func (d *durations) replay(pass record) {
+// replay, and so is the rest if pass panics. The caller holds Tracer.flushMu.
+func (d *durations) replay(pass func(v time.Duration, n int)) {
 	d.unreplayed.merge(d.extremes.sinceReplay())
 	for o := range d.octaves {
 		d.octaves[o].replay(o, d.unreplayed, pass)
@@ -26,10 +23,10 @@ type due struct {
 	counts [cells + 1]int64
 	sum    int64
 	seen   window // the least and the most of all
-	pass   record
+	pass   func(v time.Duration, n int)
 }
 
-func (oct *octave) replay(index int, seen window, pass record) {
+func (oct *octave) replay(index int, seen window, pass func(v time.Duration, n int)) {
 	d := due{octave: oct, index: index, seen: seen, pass: pass}
 	var total int64
 	for i := range d.counts {

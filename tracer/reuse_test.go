@@ -57,9 +57,9 @@ func (curious) RecordCreate(ctx context.Context, _ time.Duration)               
 
 func look(ctx context.Context) { _, _ = ctx.Value("span"), ctx.Err() }
 
-// TestAContextThatIsUsedAgainIsAskedNothingAfterItsAcquire needs the race detector to fail as it should; without, it is the
+// TestReusedContext_IsAskedNothingAfterItsAcquire needs the race detector to fail as it should; without, it is the
 // context that complains.
-func TestAContextThatIsUsedAgainIsAskedNothingAfterItsAcquire(t *testing.T) {
+func TestReusedContext_IsAskedNothingAfterItsAcquire(t *testing.T) {
 	for _, stacks := range []int{0, 8} {
 		w := onPostgres(t, tracer.Options{StackDepth: stacks, LeakThreshold: time.Nanosecond, SQLText: true}, nil)
 		w.hook.SetRecorder(curious{})
@@ -93,7 +93,7 @@ func TestAContextThatIsUsedAgainIsAskedNothingAfterItsAcquire(t *testing.T) {
 	}
 }
 
-func TestWhyALongHoldIsExpectedIsKnownAfterItsRequest(t *testing.T) {
+func TestReusedContext_LeavesWhyALongHoldIsExpected(t *testing.T) {
 	w := onPostgres(t, tracer.Options{}, nil)
 	ctx := &reused{Context: tracer.ExpectLongHold(t.Context(), "a batch"), t: t}
 	conn := w.acquire(ctx)
@@ -104,8 +104,8 @@ func TestWhyALongHoldIsExpectedIsKnownAfterItsRequest(t *testing.T) {
 	conn.Release()
 }
 
-// TestAWaitersContextIsNotAskedByWhoeverLooksAtIt: it may stop waiting, and be used again, while somebody looks.
-func TestAWaitersContextIsNotAskedByWhoeverLooksAtIt(t *testing.T) {
+// TestReusedContext_IsNotAskedByWhoeverLooksAtWaiters: it may stop waiting, and be used again, while somebody looks.
+func TestReusedContext_IsNotAskedByWhoeverLooksAtWaiters(t *testing.T) {
 	onWire(t, "pool_max_conns=1", tracer.Options{}, nil, func(t *testing.T, w *watch) {
 		defer w.acquire(t.Context()).Release()
 		parent, cancel := context.WithCancel(t.Context())
@@ -127,7 +127,7 @@ func TestAWaitersContextIsNotAskedByWhoeverLooksAtIt(t *testing.T) {
 	})
 }
 
-func TestTheEndOfARequestIsToldFromItsDeadlineHoweverLateSomebodyAsks(t *testing.T) {
+func TestHolder_SaysWhetherItsRequestWasCancelledOrTimedOut(t *testing.T) {
 	for _, test := range []struct {
 		ends time.Duration
 		want error

@@ -4,6 +4,8 @@ import (
 	"math/bits"
 	"slices"
 	"sync/atomic"
+
+	"github.com/otelpool/pgx/internal/callstack"
 )
 
 const (
@@ -12,7 +14,7 @@ const (
 	// hiddenFrames is how many frames of pgx, of database/sql and of this package may lie between the hook and the
 	// application: twelve for a query through database/sql, with the hook in a tracer that is composed twice.
 	hiddenFrames = 16
-	// maxSites bounds the call paths remembered for one pool; the table stays at most half full.
+	// maxSites bounds a table of call paths; it stays at most half full.
 	maxSites    = 256
 	siteBuckets = 2 * maxSites
 )
@@ -39,50 +41,76 @@ func (s *site) released(use, query int64) {
 	}
 }
 
-// siteTable interns call paths: open addressing over atomic pointers, filled once, never emptied. A path that finds it
-// full still gets its stack, in a site of its own that the table does not count.
-type siteTable struct {
-	numberAt uintptr // see the function of that name; constant
-	count    atomic.Int32
-	buckets  [siteBuckets]atomic.Pointer[site]
+// sites are the call paths seen so far. They are kept for good, so each kind is bounded, and what is beyond the bounds
+// shares a site: to see a path again allocates nothing, however many there are.
+type sites struct {
+	paths  siteTable // whole paths
+	places siteTable // what is beyond those: the application's first frame, whoever called it
+	others site      // what is beyond those, without a stack
+}
+
+// otherPlaces is the name of sites.others.
+const otherPlaces = "other places"
+
+func (s *sites) init() {
+	callstack.Prepare()
+	s.others.place.Store(&place{name: otherPlaces})
 }
 
 // caller returns the call path that leads to the hook, nil at depth 0, and the number of the goroutine that it runs on, 0
 // where that is not known.
 //
 //go:noinline
-func (st *siteTable) caller(depth int) (*site, uintptr) {
+func (s *sites) caller(depth int) (*site, uintptr) {
 	if depth == 0 {
-		return nil, st.goroutine()
+		return nil, callstack.Goroutine()
 	}
 	var buf [MaxStackDepth + hiddenFrames]uintptr
-	n, number := callers(buf[:depth+hiddenFrames], st.numberAt)
-	if st.numberAt == 0 {
-		number = 0
-	}
-	return st.intern(buf[:n], depth), number
+	n, number := callstack.Callers(buf[:depth+hiddenFrames])
+	return s.intern(buf[:n], depth), number
 }
 
-// goroutine is the number of the running goroutine, 0 where that is not known.
-func (st *siteTable) goroutine() uintptr {
-	if st.numberAt == 0 {
-		return 0
+// intern returns the site of a path.
+func (s *sites) intern(pcs []uintptr, depth int) *site {
+	if found := s.paths.intern(pcs, depth); found != nil {
+		return found
 	}
-	_, number := callers(nil, st.numberAt)
-	return number
+	if found := s.places.intern(pcs[:min(len(pcs), hiddenFrames+1)], 1); found != nil {
+		return found
+	}
+	return &s.others
 }
 
+// list returns every site with a share in the pool's business.
+func (s *sites) list() []*site {
+	out := s.places.list(s.paths.list(nil))
+	if s.others.holds.Load() > 0 {
+		out = append(out, &s.others)
+	}
+	return out
+}
+
+// siteTable interns call paths: open addressing over atomic pointers, filled once, never emptied.
+type siteTable struct {
+	count   atomic.Int32
+	buckets [siteBuckets]atomic.Pointer[site]
+}
+
+// intern returns the site of a path, nil for a new one in a full table.
 func (st *siteTable) intern(pcs []uintptr, depth int) *site {
 	hash := hashPath(pcs)
 	for i := hash; ; i++ {
 		bucket := &st.buckets[i%siteBuckets]
 		s := bucket.Load()
 		if s == nil {
-			s = &site{hash: hash, pcs: slices.Clone(pcs), depth: depth}
+			if st.count.Load() >= maxSites {
+				return nil
+			}
 			if st.count.Add(1) > maxSites {
 				st.count.Add(-1)
-				return s
+				return nil
 			}
+			s = &site{hash: hash, pcs: slices.Clone(pcs), depth: depth}
 			if bucket.CompareAndSwap(nil, s) {
 				return s
 			}
@@ -106,13 +134,12 @@ func hashPath(pcs []uintptr) uint64 {
 	return h ^ h>>32
 }
 
-// list returns every interned site.
-func (st *siteTable) list() []*site {
-	out := make([]*site, 0, st.count.Load())
+// list appends every site to dst.
+func (st *siteTable) list(dst []*site) []*site {
 	for i := range st.buckets {
 		if s := st.buckets[i].Load(); s != nil {
-			out = append(out, s)
+			dst = append(dst, s)
 		}
 	}
-	return out
+	return dst
 }

@@ -42,6 +42,9 @@ func slotIn(conn *pgx.Conn, t *Tracer) *slot {
 	if conn == nil {
 		return nil
 	}
+	if s := t.conns.slot(conn); s != nil {
+		return s
+	}
 	s, _ := conn.PgConn().CustomData()[t.slotKey].(*slot)
 	return s
 }
@@ -97,19 +100,6 @@ func (st *slotTable) held(dst []heldSlot) []heldSlot {
 		}
 	}
 	return dst
-}
-
-// forget takes h off the list, though it is held: its connection is not the pool's any more. Should it come back after
-// all, its next acquire lists it again, or has come first, and then it stays.
-func (st *slotTable) forget(h heldSlot) {
-	st.mu.Lock()
-	defer st.mu.Unlock()
-	h.slot.listed.Store(false)
-	if now := h.slot.hold.Load(); now != nil && now != h.hold {
-		h.slot.listed.Store(true)
-		return
-	}
-	delete(st.slots, h.slot)
 }
 
 // prune forgets the slots that nobody holds once there are more of them than keep. Those still alive come back with

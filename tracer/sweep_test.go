@@ -29,58 +29,13 @@ func pretend(tr *Tracer, ctx context.Context, n int) []*slot {
 	return slots
 }
 
-// TestWithoutThePoolsListAHijackIsGuessedAndTheGuessCorrected is what remains should puddle rename its fields.
-func TestWithoutThePoolsListAHijackIsGuessedAndTheGuessCorrected(t *testing.T) {
-	tr := New(Options{})
-	slots := pretend(tr, t.Context(), 5)
-	slots[2].hold.Load().held = 1 // the oldest
-	used := 5
-	sweep := func() Snapshot { return tr.Sweep(func() int { return used }, 0) }
-	sweep()
-	used = 4 // one was hijacked
-	if snap := sweep(); snap.Counters.Counts[counts.Hijacked] != 1 || len(snap.Holders) != 4 {
-		t.Fatalf("%d hijacked, %d holders", snap.Counters.Counts[counts.Hijacked], len(snap.Holders))
-	}
-	if tr.slots.held(nil)[0].slot == slots[4] {
-		t.Error("the youngest was not taken")
-	}
-	// The guess was wrong: the youngest comes back.
-	a := slots[4].hold.Swap(nil)
-	tr.endSuspicion(slots[4], a, tr.now())
-	used = 3
-	if snap := sweep(); snap.Counters.Counts[counts.Hijacked] != 1 || len(snap.Holders) != 3 {
-		t.Errorf("%d hijacked, %d holders", snap.Counters.Counts[counts.Hijacked], len(snap.Holders))
-	}
+// release ends the hold of s, as TraceRelease does.
+func release(tr *Tracer, s *slot) {
+	a := s.hold.Swap(nil)
+	tr.endHold(a, tr.now())
 }
 
-func TestAHoldTooYoungToJudgeIsNotGuessedHijacked(t *testing.T) {
-	tr := New(Options{})
-	tr.Sweep(func() int { return 0 }, 0)
-	pretend(tr, t.Context(), 2)
-	if snap := tr.Sweep(func() int { return 1 }, 0); snap.Counters.Counts[counts.Hijacked] != 0 {
-		t.Errorf("%d hijacked", snap.Counters.Counts[counts.Hijacked])
-	}
-}
-
-// TestForgettingAConnectionKeepsItsNextHold runs the two halves of a race: the sweep gives a hold up while its connection
-// is released and taken again.
-func TestForgettingAConnectionKeepsItsNextHold(t *testing.T) {
-	tr := New(Options{})
-	s := pretend(tr, t.Context(), 1)[0]
-	gone := heldSlot{slot: s, hold: s.hold.Load()}
-	next := &acquire{Context: t.Context(), owner: tr}
-	s.hold.Store(next)
-	tr.slots.forget(gone)
-	if held := tr.slots.held(nil); len(held) != 1 || held[0].hold != next {
-		t.Errorf("held %v", held)
-	}
-	tr.slots.forget(heldSlot{slot: s, hold: next})
-	if held := tr.slots.held(nil); len(held) != 0 || s.listed.Load() {
-		t.Errorf("held %v", held)
-	}
-}
-
-func TestNoHoldIsMissedWhileTheTableIsPruned(t *testing.T) {
+func TestSlotTable_MissesNoHoldWhileItIsPruned(t *testing.T) {
 	tr := New(Options{})
 	var all, pruner sync.WaitGroup
 	stop := make(chan struct{})
@@ -116,8 +71,8 @@ func TestNoHoldIsMissedWhileTheTableIsPruned(t *testing.T) {
 	pruner.Wait()
 }
 
-// TestARecoveryIsToldAfterItsSuspicionAndNeverWithout lets releases race with the sweeps that suspect them.
-func TestARecoveryIsToldAfterItsSuspicionAndNeverWithout(t *testing.T) {
+// TestSweep_ReportsARecoveryAfterItsSuspicionAndNeverWithout lets releases race with the sweeps that suspect them.
+func TestSweep_ReportsARecoveryAfterItsSuspicionAndNeverWithout(t *testing.T) {
 	tr := New(Options{LeakThreshold: 1})
 	open := make(map[uint32]int)
 	check := func(snap Snapshot) {
@@ -142,9 +97,7 @@ func TestARecoveryIsToldAfterItsSuspicionAndNeverWithout(t *testing.T) {
 				for range i * 3 {
 					runtime.Gosched()
 				}
-				a := s.hold.Swap(nil)
-				tr.endSuspicion(s, a, tr.now())
-				tr.counters.add(counts.Released, 1)
+				release(tr, s)
 			})
 		}
 		check(tr.Sweep(func() int { return 1000 }, 0))
@@ -166,7 +119,22 @@ func TestARecoveryIsToldAfterItsSuspicionAndNeverWithout(t *testing.T) {
 	}
 }
 
-func TestEventsAreBoundedAndSuspicionsBeyondWaitForTheNextSweep(t *testing.T) {
+// The pool's own list is read under its lock: not at every sweep while a leak goes on.
+func TestSweep_AsksThePoolForItsListOnlyForNewSuspects(t *testing.T) {
+	tr := New(Options{LeakThreshold: 1})
+	pretend(tr, t.Context(), 1)
+	time.Sleep(time.Microsecond)
+	for _, want := range []bool{true, false} {
+		if got := tr.newSuspect(tr.held()[0], tr.now(), 0); got != want {
+			t.Errorf("a new suspect: %t, want %t", got, want)
+		}
+		if snap := tr.Sweep(func() int { return 1 }, 0); snap.Active != 1 {
+			t.Errorf("%d active", snap.Active)
+		}
+	}
+}
+
+func TestSweep_LeavesSuspicionsBeyondTheBoundOfEventsToTheNext(t *testing.T) {
 	tr := New(Options{LeakThreshold: 1})
 	pretend(tr, t.Context(), 2*maxEvents+44)
 	time.Sleep(time.Microsecond)
@@ -188,7 +156,7 @@ func TestEventsAreBoundedAndSuspicionsBeyondWaitForTheNextSweep(t *testing.T) {
 	}
 }
 
-func TestOtherEventsBeyondTheBoundAreCounted(t *testing.T) {
+func TestSweep_CountsOtherEventsBeyondTheBound(t *testing.T) {
 	tr := New(Options{})
 	for range maxEvents + 44 {
 		tr.connectionLost(&slot{}, tr.now(), "57P01")
@@ -198,8 +166,8 @@ func TestOtherEventsBeyondTheBoundAreCounted(t *testing.T) {
 	}
 }
 
-// TestWhatEndsIsCountedTogetherWithItsWait: a sweep that saw an acquire end, but not yet its wait, would tell a wait of 0.
-func TestWhatEndsIsCountedTogetherWithItsWait(t *testing.T) {
+// TestSweep_CountsWhatEndsTogetherWithItsWait: a sweep that saw an acquire end, but not yet its wait, would tell a wait of 0.
+func TestSweep_CountsWhatEndsTogetherWithItsWait(t *testing.T) {
 	tr := New(Options{})
 	tr.counters.acquired() // the first half of the end of an acquire
 	if snap := tr.Sweep(func() int { return 0 }, 0); snap.Ended != 0 {
@@ -211,8 +179,8 @@ func TestWhatEndsIsCountedTogetherWithItsWait(t *testing.T) {
 	}
 }
 
-// TestAReleasedHoldIsNotKeptInMemory: a hold keeps its caller's context, and that may keep a whole request.
-func TestAReleasedHoldIsNotKeptInMemory(t *testing.T) {
+// TestSweep_KeepsNoReleasedHoldInMemory: a hold keeps its caller's context, and that may keep a whole request.
+func TestSweep_KeepsNoReleasedHoldInMemory(t *testing.T) {
 	const holds = 50
 	tr := New(Options{StackDepth: 8, LeakThreshold: 1})
 	collected := make(chan struct{}, holds)
@@ -223,8 +191,7 @@ func TestAReleasedHoldIsNotKeptInMemory(t *testing.T) {
 			type key struct{}
 			s := pretend(tr, context.WithValue(t.Context(), key{}, request), 1)[0]
 			tr.Sweep(func() int { return 1 }, 0)
-			a := s.hold.Swap(nil)
-			tr.endSuspicion(s, a, tr.now())
+			release(tr, s)
 			tr.Sweep(func() int { return 0 }, 0)
 		}
 	}()
@@ -238,7 +205,7 @@ func TestAReleasedHoldIsNotKeptInMemory(t *testing.T) {
 }
 
 // Between Configure and Instrument, or after Close, nobody sweeps.
-func TestConnectionsThatComeAndGoAreForgottenThoughNobodySweeps(t *testing.T) {
+func TestSlotTable_ForgetsConnectionsThatComeAndGoThoughNobodySweeps(t *testing.T) {
 	var table slotTable
 	held := &slot{}
 	held.hold.Store(&acquire{})

@@ -46,8 +46,9 @@ type Tracer struct {
 	hooked atomic.Bool // the pool's connects are marked
 
 	waiters waiterRing
-	sites   siteTable
+	sites   sites
 	slots   slotTable
+	conns   connCache
 	faults  faults
 	events  eventQueue
 
@@ -70,7 +71,7 @@ type Tracer struct {
 // New returns a Tracer with its clock at zero.
 func New(opts Options) *Tracer {
 	t := &Tracer{base: time.Now(), slotKey: newSlotKey()}
-	t.sites.numberAt = numberAt()
+	t.sites.init()
 	t.Adjust(opts)
 	t.waits.init()
 	t.uses.init()
@@ -92,10 +93,9 @@ func (t *Tracer) Bind(pool *pgxpool.Pool) *pgxpool.Pool {
 	return t.pool.Load()
 }
 
-// observes reports whether an event of pool is ours.
+// observes reports whether an event of pool is ours. It is small enough to be inlined.
 func (t *Tracer) observes(pool *pgxpool.Pool) bool {
-	bound := t.pool.Load()
-	return bound == pool || bound == nil && t.Bind(pool) == pool
+	return t.pool.Load() == pool || t.Bind(pool) == pool
 }
 
 // now is the time since the tracer was made. It is never 0, so that 0 can mean "not yet".

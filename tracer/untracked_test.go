@@ -14,7 +14,7 @@ import (
 	"github.com/otelpool/pgx/tracer"
 )
 
-func TestUnobservedAcquiresAreNeitherCountedNorListed(t *testing.T) {
+func TestUntracked_AcquiresAreNeitherCountedNorListed(t *testing.T) {
 	for name, outer := range map[string]func(pgx.QueryTracer) pgx.QueryTracer{
 		"alone":                              func(hook pgx.QueryTracer) pgx.QueryTracer { return hook },
 		"under a tracer that wraps contexts": func(hook pgx.QueryTracer) pgx.QueryTracer { return multitracer.New(hook, &wrapping{}) },

@@ -19,19 +19,27 @@ const ringSize = 512
 type waiterRing struct {
 	places [ringSize]atomic.Pointer[acquire]
 
-	mu       sync.Mutex // guards overflow
+	mu       sync.Mutex // guards the rest
 	overflow map[*acquire]struct{}
+	givenUp  bool // see giveUp
 }
 
 // add lists a. The ticket counts acquires; neighbours are spread over cache lines (eight pointers each).
 func (r *waiterRing) add(a *acquire, ticket int64) {
-	a.place = int32(ticket<<3|ticket>>6&7) & (ringSize - 1)
-	if r.places[a.place].CompareAndSwap(nil, a) {
-		return
+	place := int16(ticket<<3|ticket>>6&7) & (ringSize - 1)
+	a.place = place
+	if !r.places[place].CompareAndSwap(nil, a) {
+		r.addOverflow(a)
 	}
+}
+
+func (r *waiterRing) addOverflow(a *acquire) {
 	a.place = overflowed
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.givenUp {
+		return
+	}
 	if r.overflow == nil {
 		r.overflow = make(map[*acquire]struct{})
 	}
@@ -40,55 +48,44 @@ func (r *waiterRing) add(a *acquire, ticket int64) {
 
 // remove takes a off the list.
 func (r *waiterRing) remove(a *acquire) {
-	switch a.place {
-	case notWaiting:
-	case overflowed:
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		delete(r.overflow, a)
-	default:
-		r.places[a.place].Store(nil)
+	switch place := a.place; {
+	case place >= 0:
+		r.places[place&(ringSize-1)].Store(nil)
+	case place == overflowed:
+		r.removeOverflow(a)
 	}
 }
 
-// has reports whether a is in flight.
-func (r *waiterRing) has(a *acquire) bool {
-	switch a.place {
-	case notWaiting:
-		return false
-	case overflowed:
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		_, ok := r.overflow[a]
-		return ok
-	}
-	return r.places[a.place].Load() == a
+func (r *waiterRing) removeOverflow(a *acquire) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.overflow, a)
+}
+
+// giveUp ends the list: acquires end of which it is not known when they began, because another tracer drops their contexts.
+// Those would stay on it for ever.
+func (r *waiterRing) giveUp() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.givenUp = true
+	r.overflow = nil
 }
 
 // list appends to dst the acquires in flight, in no order.
 func (r *waiterRing) list(dst []*acquire) []*acquire {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	for i := range r.places {
+		if r.givenUp {
+			r.places[i].Store(nil) // or it would keep a request in memory
+			continue
+		}
 		if a := r.places[i].Load(); a != nil {
 			dst = append(dst, a)
 		}
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
 	for a := range r.overflow {
 		dst = append(dst, a)
 	}
 	return dst
-}
-
-// of returns the latest acquire that a goroutine has in flight, nil if it has none or its number is not known.
-func (r *waiterRing) of(goroutine uintptr) (latest *acquire) {
-	if goroutine == 0 {
-		return nil
-	}
-	for _, a := range r.list(nil) {
-		if a.goroutine == goroutine && (latest == nil || a.start > latest.start) {
-			latest = a
-		}
-	}
-	return latest
 }

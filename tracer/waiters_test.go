@@ -20,9 +20,9 @@ func (r *waiterRing) oldest() (oldest *acquire) {
 	return oldest
 }
 
-func TestEveryTicketOfARoundHasAPlaceOfItsOwn(t *testing.T) {
+func TestWaiterRing_HasAPlaceForEveryTicketOfARound(t *testing.T) {
 	var r waiterRing
-	taken := make(map[int32]bool)
+	taken := make(map[int16]bool)
 	for ticket := range int64(ringSize) {
 		a := &acquire{}
 		r.add(a, ticket+1)
@@ -33,9 +33,9 @@ func TestEveryTicketOfARoundHasAPlaceOfItsOwn(t *testing.T) {
 	}
 }
 
-// TestTheOldestWaiterIsAlwaysListed serves waiters first come, first served, with many more of them than places: whoever
+// TestWaiterRing_AlwaysListsTheOldest serves waiters first come, first served, with many more of them than places: whoever
 // found its place taken must be seen once those before it are gone.
-func TestTheOldestWaiterIsAlwaysListed(t *testing.T) {
+func TestWaiterRing_AlwaysListsTheOldest(t *testing.T) {
 	const waiting = 3*ringSize + 7
 	var r waiterRing
 	var queue []*acquire
@@ -67,7 +67,7 @@ func TestTheOldestWaiterIsAlwaysListed(t *testing.T) {
 	}
 }
 
-func TestWaitersLeaveInAnyOrder(t *testing.T) {
+func TestWaiterRing_IsLeftInAnyOrder(t *testing.T) {
 	for _, order := range [][]int{{0, 1, 2, 3}, {3, 2, 1, 0}, {1, 2, 0, 3}, {2, 0, 3, 1}, {1, 3, 0, 2}} {
 		var r waiterRing
 		var all []*acquire
@@ -78,7 +78,7 @@ func TestWaitersLeaveInAnyOrder(t *testing.T) {
 		}
 		for left, i := range order {
 			r.remove(all[i])
-			if r.has(all[i]) {
+			if slices.Contains(r.list(nil), all[i]) {
 				t.Errorf("%v: %d is still there", order, i)
 			}
 			if n := len(r.list(nil)); n != 3-left {
@@ -88,8 +88,8 @@ func TestWaitersLeaveInAnyOrder(t *testing.T) {
 	}
 }
 
-// TestNobodyWhoLeftIsKeptByThoseWhoStay lets a place never be empty, as under a standing queue.
-func TestNobodyWhoLeftIsKeptByThoseWhoStay(t *testing.T) {
+// TestWaiterRing_KeepsNobodyWhoLeft lets a place never be empty, as under a standing queue.
+func TestWaiterRing_KeepsNobodyWhoLeft(t *testing.T) {
 	var r waiterRing
 	collected := make(chan int, 1000)
 	previous := &acquire{}
@@ -114,7 +114,7 @@ func TestNobodyWhoLeftIsKeptByThoseWhoStay(t *testing.T) {
 	runtime.KeepAlive(previous)
 }
 
-func TestWaitersJoinAndLeaveConcurrently(t *testing.T) {
+func TestWaiterRing_IsJoinedAndLeftConcurrently(t *testing.T) {
 	tr := New(Options{})
 	const workers = 16
 	var all, reader sync.WaitGroup
@@ -129,7 +129,6 @@ func TestWaitersJoinAndLeaveConcurrently(t *testing.T) {
 			if n := len(tr.waiters.list(nil)); n > workers*4 {
 				t.Errorf("%d listed", n)
 			}
-			tr.waiters.of(1)
 		}
 	})
 	for range workers {
@@ -146,7 +145,7 @@ func TestWaitersJoinAndLeaveConcurrently(t *testing.T) {
 					slices.Reverse(mine)
 				}
 				for _, a := range mine {
-					if !tr.waiters.has(a) {
+					if !slices.Contains(tr.waiters.list(nil), a) {
 						t.Error("a waiter is missing")
 					}
 					tr.waiters.remove(a)

@@ -38,7 +38,10 @@ const (
 	Lost            // connections that broke under a query
 	ReadOnly        // statements refused with SQLSTATE 25006
 
-	// Releases whose connection pgxpool destroys, by reason.
+	// ReleasedClean is the other releases: Released less those that follow. It is worked out when the counts are read.
+	ReleasedClean
+	// Releases whose connection pgxpool destroys for the state in which it came back. It may destroy others as well: those
+	// past their lifetime, and those that AfterRelease refuses.
 	DestroyedBroken
 	DestroyedBusy
 	DestroyedInTransaction

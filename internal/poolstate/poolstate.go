@@ -10,6 +10,7 @@ package poolstate
 import (
 	"reflect"
 	"sync"
+	"unsafe"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -26,33 +27,67 @@ func Closed(pool *pgxpool.Pool) bool {
 	return closed.IsValid() && closed.Kind() == reflect.Bool && closed.Bool()
 }
 
-// Members returns the connections that belong to pool now, idle or acquired; ok is false if that is not known.
-func Members(pool *pgxpool.Pool) (members map[*pgx.Conn]struct{}, ok bool) {
+// Members writes the connections that belong to pool now, idle or acquired, to dst[:0] and returns it; ok is false if that is
+// not known. Under the lock it only copies pointers.
+func Members(pool *pgxpool.Pool, dst []*pgx.Conn) (members []*pgx.Conn, ok bool) {
+	l := memberLayout()
+	if pool == nil || !l.known {
+		return nil, false
+	}
 	inner, unlock, ok := lock(pool)
 	if !ok {
 		return nil, false
 	}
 	defer unlock()
-	all := inner.FieldByName("allResources")
-	if !all.IsValid() || all.Kind() != reflect.Slice {
-		return nil, false
+	dst = dst[:0]
+	all := *(*[]unsafe.Pointer)(unsafe.Add(inner.Addr().UnsafePointer(), l.resources))
+	for _, resource := range all {
+		if value := pointerAt(resource, l.value); value != nil { // else it is still connecting
+			dst = append(dst, (*pgx.Conn)(pointerAt(value, l.conn)))
+		}
 	}
-	members = make(map[*pgx.Conn]struct{}, all.Len())
-	for i := range all.Len() {
-		value, ok := pointee(all.Index(i), "value")
-		if !ok {
-			return nil, false
-		}
-		if value.IsNil() {
-			continue // it is still connecting
-		}
-		conn, ok := pointee(value, "conn")
-		if !ok || conn.Type() != reflect.TypeFor[*pgx.Conn]() {
-			return nil, false
-		}
-		members[(*pgx.Conn)(conn.UnsafePointer())] = struct{}{}
+	return dst, true
+}
+
+func pointerAt(object unsafe.Pointer, offset uintptr) unsafe.Pointer {
+	return *(*unsafe.Pointer)(unsafe.Add(object, offset))
+}
+
+// layout is where a pool keeps its connections: in a slice of pointers to resources, each with a pointer to a value, each with
+// a pointer to its connection.
+type layout struct {
+	resources, value, conn uintptr
+	known                  bool
+}
+
+// memberLayout reads the layout off the types, once.
+var memberLayout = sync.OnceValue(func() (l layout) {
+	pool, ok := pointerField(reflect.TypeFor[pgxpool.Pool](), "p")
+	if !ok {
+		return l
 	}
-	return members, true
+	resources, ok := pool.Type.Elem().FieldByName("allResources")
+	if !ok || resources.Type.Kind() != reflect.Slice || resources.Type.Elem().Kind() != reflect.Pointer {
+		return l
+	}
+	value, ok := pointerField(resources.Type.Elem().Elem(), "value")
+	if !ok {
+		return l
+	}
+	conn, ok := pointerField(value.Type.Elem(), "conn")
+	if !ok || conn.Type != reflect.TypeFor[*pgx.Conn]() {
+		return l
+	}
+	return layout{resources.Offset, value.Offset, conn.Offset, true}
+})
+
+// pointerField returns the field of that name, a pointer to a struct, of the struct t.
+func pointerField(t reflect.Type, name string) (field reflect.StructField, ok bool) {
+	if t.Kind() != reflect.Struct {
+		return field, false
+	}
+	field, ok = t.FieldByName(name)
+	return field, ok && field.Type.Kind() == reflect.Pointer && field.Type.Elem().Kind() == reflect.Struct
 }
 
 // Tracer returns what pool tells of acquires, nil if nothing was there when it was built; ok is false if that is not known.
@@ -67,25 +102,18 @@ func Tracer(pool *pgxpool.Pool) (tracer pgxpool.AcquireTracer, ok bool) {
 	return *(*pgxpool.AcquireTracer)(field.Addr().UnsafePointer()), true // set once, before anybody had the pool
 }
 
-// pointee returns the field of that name, a pointer itself, of what v points to.
-func pointee(v reflect.Value, field string) (reflect.Value, bool) {
-	if v.Kind() != reflect.Pointer || v.IsNil() || v.Type().Elem().Kind() != reflect.Struct {
-		return reflect.Value{}, false
-	}
-	v = v.Elem().FieldByName(field)
-	return v, v.IsValid() && v.Kind() == reflect.Pointer
-}
-
 // lock locks the puddle inside pool and returns it.
 func lock(pool *pgxpool.Pool) (inner reflect.Value, unlock func(), ok bool) {
 	if pool == nil {
 		return inner, nil, false
 	}
-	p, ok := pointee(reflect.ValueOf(pool), "p")
-	if !ok || p.IsNil() {
+	if _, ok := pointerField(reflect.TypeFor[pgxpool.Pool](), "p"); !ok {
 		return inner, nil, false
 	}
-	inner = p.Elem()
+	inner = reflect.ValueOf(pool).Elem().FieldByName("p").Elem()
+	if !inner.IsValid() {
+		return inner, nil, false
+	}
 	mux := inner.FieldByName("mux")
 	if !mux.IsValid() || mux.Type() != reflect.TypeFor[sync.Mutex]() {
 		return inner, nil, false

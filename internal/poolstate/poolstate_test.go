@@ -2,6 +2,7 @@ package poolstate_test
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"testing"
 
@@ -42,14 +43,16 @@ func TestClosed_DistinguishesAClosedPoolFromAnOpenOne(t *testing.T) {
 // TestMembers_AreTheConnectionsThatThePoolOwns fails when pgx or puddle rename what this package reads.
 func TestMembers_AreTheConnectionsThatThePoolOwns(t *testing.T) {
 	pool := open(t)
+	var members []*pgx.Conn
 	check := func(when string, want ...*pgx.Conn) {
 		t.Helper()
-		members, ok := poolstate.Members(pool)
+		var ok bool
+		members, ok = poolstate.Members(pool, members)
 		if !ok {
 			t.Fatal("not known: has puddle renamed its fields?")
 		}
 		for _, conn := range want {
-			if _, member := members[conn]; !member {
+			if !slices.Contains(members, conn) {
 				t.Errorf("%s: a connection is missing", when)
 			}
 		}
@@ -79,7 +82,7 @@ func TestMembers_AreTheConnectionsThatThePoolOwns(t *testing.T) {
 
 func TestMembers_AreNotKnownOfANilOrZeroPool(t *testing.T) {
 	for _, pool := range []*pgxpool.Pool{nil, {}} {
-		if _, ok := poolstate.Members(pool); ok || poolstate.Closed(pool) {
+		if _, ok := poolstate.Members(pool, nil); ok || poolstate.Closed(pool) {
 			t.Errorf("%v is known", pool)
 		}
 	}
@@ -104,8 +107,10 @@ func TestMembers_MayBeReadWhileThePoolIsUsed(t *testing.T) {
 			}
 		})
 	}
+	var members []*pgx.Conn
 	for range 500 {
-		if members, ok := poolstate.Members(pool); !ok || len(members) > 8 {
+		var ok bool
+		if members, ok = poolstate.Members(pool, members); !ok || len(members) > 8 {
 			t.Errorf("%d members, %t", len(members), ok)
 		}
 		if poolstate.Closed(pool) {
@@ -148,3 +153,15 @@ func (deaf) TraceQueryStart(ctx context.Context, _ *pgx.Conn, _ pgx.TraceQuerySt
 	return ctx
 }
 func (deaf) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData) {}
+
+// TestMembers_AreCopiedWithoutAllocation: it is done under the pool's lock.
+func TestMembers_AreCopiedWithoutAllocation(t *testing.T) {
+	pool := open(t)
+	if err := pool.Ping(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	members, _ := poolstate.Members(pool, nil)
+	if n := testing.AllocsPerRun(100, func() { members, _ = poolstate.Members(pool, members) }); n > 1 { // reflect's, before the lock
+		t.Errorf("%v allocations", n)
+	}
+}

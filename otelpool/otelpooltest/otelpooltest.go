@@ -67,7 +67,7 @@ type hook interface {
 func describe(held []tracer.Holder) string {
 	var b strings.Builder
 	for _, h := range held {
-		fmt.Fprintf(&b, "\nbackend %d, held for %v, %d queries, last %s, taken at\n",
+		fmt.Fprintf(&b, "\nbackend %d, held for %v, queries %d, last %s, taken at\n",
 			h.PID, h.Age.Round(time.Millisecond), h.Queries, orNone(h.Operation))
 		for _, f := range h.Stack {
 			fmt.Fprintf(&b, "\t%s\n\t\t%s:%d\n", f.Function, f.File, f.Line)

@@ -88,10 +88,10 @@ func TestLogHandler_DelaysNoEnd(t *testing.T) {
 				if r, ok := b.await(func(r healthcheck.Report) bool { return said(r) == healthcheck.CauseLeak }); !ok {
 					t.Errorf("the leak is not seen: %+v", r)
 				}
-				b.promptly(how, func() { end(b) })
-				b.promptly("an answer after the end", func() { b.monitor.Stats(); b.monitor.Health() })
+				b.within(prompt, how, func() { end(b) })
+				b.within(prompt, "an answer after the end", func() { b.monitor.Stats(); b.monitor.Health() })
 				leaked.Release()
-				b.promptly("the end of the pool", b.pool.Close)
+				b.within(prompt, "the end of the pool", b.pool.Close)
 			})
 		}
 	}

@@ -22,6 +22,7 @@ const (
 	interval  = time.Second // WithHealthInterval's default
 	threshold = time.Second // of leaks
 	patience  = 2 * time.Minute
+	deadline  = 20 * time.Second // of Shutdown, and of the workload that it waits for
 )
 
 // bench is one pool under test, and what a scenario needs to break it.
@@ -81,10 +82,10 @@ func (b *bench) open(s size, tweak func(*bench, *pgxpool.Config), opts ...otelpo
 // close ends the workload and the pool.
 func (b *bench) close() {
 	b.stop()
-	b.promptly("the end of the workload", b.workers.Wait)
+	b.within(deadline, "the end of the workload", b.workers.Wait)
 	if b.monitor != nil { // nil if making it failed
-		b.promptly("Shutdown", func() {
-			ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+		b.within(deadline+prompt, "Shutdown", func() {
+			ctx, cancel := context.WithTimeout(context.Background(), deadline)
 			defer cancel()
 			if err := b.monitor.Shutdown(ctx); err != nil {
 				b.t.Errorf("the scenario leaves something behind: %v", err)

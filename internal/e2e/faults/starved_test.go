@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"fmt"
+	"log/slog"
 	"os"
 	"os/exec"
 	"syscall"
@@ -93,7 +94,7 @@ func TestVictimOfStarvation(t *testing.T) {
 	if dsn == "" {
 		return
 	}
-	b := &bench{t: t, dsn: dsn}
+	b := &bench{t: t, dsn: dsn, log: slog.DiscardHandler}
 	b.ctx, b.stop = context.WithCancel(context.Background())
 	b.open(usual[0], nil)
 	defer b.close()

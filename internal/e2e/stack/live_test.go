@@ -82,7 +82,7 @@ func play(t *testing.T, c *collector.Collector) {
 }
 
 // comparison is what makes an alert of an expression.
-var comparison = regexp.MustCompile(`\s*(?:>=|==|>|<)\s*[\d.]+(?:\s*\*\s*[\d.]+)?`)
+var comparison = regexp.MustCompile(`\s*(?:>=|==|>|<)\s*-?[\d.]+(?:\s*\*\s*[\d.]+)?`)
 
 // seen is what Grafana would put in place of its variables, in the play.
 var seen = strings.NewReplacer("$job", "otelpool-demo", "$service", "otelpool-demo", "$instance", "demo-1", "$pool", "shop", "$__rate_interval", "15s", "$__tags", `instance="demo-1"`)

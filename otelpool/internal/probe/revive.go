@@ -16,7 +16,8 @@ const answerTime = time.Second
 
 // revive has the pool notice that its server is back, which pgxpool would do only when somebody asks, or within a minute:
 // idle connections are asked for a sign of life, broken ones closed, and what is missing of MinConns, at least one, is
-// built. The application sees none of it in its counts.
+// built. The application sees none of it in its counts. Pool.Reset, which pgx advises, would give back the places of
+// connections over which nothing comes back only when pgx has waited for their server to say goodbye: five seconds later.
 func (p *Probe) revive(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()

@@ -92,7 +92,7 @@ func groupLeaks(events []tracer.Event) []leakGroup {
 
 func (o *Outlet) logLeak(g leakGroup) {
 	h := &g.first.Holder
-	ctx := within(view.SpanContext(h.TraceID, h.SpanID))
+	ctx := withSpan(view.SpanContext(h.TraceID, h.SpanID))
 	attrs := append(holderAttrs(h), slog.Int("connections", g.count), slog.String(string(telemetry.KeyEvidence), h.Evidence.String()))
 	if g.first.Kind == tracer.EventLeakRecovered {
 		o.emit(ctx, slog.LevelInfo, telemetry.EventLeakRecovered, "suspected leak came back: "+h.Site, attrs...)
@@ -148,7 +148,7 @@ func (o *Outlet) logConnection(e tracer.ConnectionEvent) {
 	if e.Span.IsValid() {
 		attrs = append(attrs, slog.String("trace_id", e.Span.TraceID().String()), slog.String("span_id", e.Span.SpanID().String()))
 	}
-	ctx := within(e.Span)
+	ctx := withSpan(e.Span)
 	switch e.Kind {
 	case tracer.ConnectionReleased:
 		o.emit(ctx, slog.LevelInfo, telemetry.EventReleased, "connection released", append(attrs, seconds("held", e.Duration))...)

@@ -141,8 +141,8 @@ func (o *Outlet) warn(event, message string, attrs ...slog.Attr) {
 	o.emit(context.Background(), slog.LevelWarn, event, message, attrs...)
 }
 
-// within is a context with the span of a request, so that a bridge to OpenTelemetry correlates the record with it.
-func within(sc trace.SpanContext) context.Context {
+// withSpan is a context with the span of a request, so that a bridge to OpenTelemetry correlates the record with it.
+func withSpan(sc trace.SpanContext) context.Context {
 	return trace.ContextWithSpanContext(context.Background(), sc)
 }
 

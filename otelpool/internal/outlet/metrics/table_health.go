@@ -75,7 +75,7 @@ var health = []Instrument{
 	{
 		Name: "otelpool.outage.duration", Unit: "s", Kind: Counter, Float: true,
 		Description: "Time spent in outages, the present one included.",
-		value:       func(v *view.View) float64 { return v.Outages.Duration(v.At).Seconds() },
+		value:       func(v *view.View) float64 { return v.Outages.Duration(v.ReadAt).Seconds() },
 	},
 	{
 		Name: "otelpool.reconnects", Unit: "{attempt}", Kind: Counter,

@@ -77,9 +77,10 @@ var traffic = []Instrument{
 var connections = []Instrument{
 	{
 		Name: "otelpool.releases", Unit: "{request}", Kind: Counter, Hook: true,
-		Description: "Releases, by what the pool does with the connection: kept, or destroyed because it came back broken, busy or in a transaction.",
+		Description: "Releases, by the state in which the connection came back: clean, or broken, busy or in a transaction, for which the pool destroys it.",
 		Attribute:   telemetry.KeyOutcome,
-		points:      releases,
+		points: countsBy(countOf{"clean", counts.ReleasedClean}, countOf{"broken", counts.DestroyedBroken},
+			countOf{"busy", counts.DestroyedBusy}, countOf{"in_transaction", counts.DestroyedInTransaction}),
 	},
 	{
 		Name: "otelpool.connections.opened", Unit: "{connection}", Kind: Counter, Hook: true,
@@ -107,16 +108,4 @@ var connections = []Instrument{
 			}
 		},
 	},
-}
-
-// releases tells the releases whose connection the pool destroys from the others.
-func releases(v *view.View, emit emit) {
-	c := &v.Hook.Counters.Counts
-	kept := c[counts.Released]
-	for i, reason := range tracer.Reasons[:counts.ClosedBroken-counts.DestroyedBroken] {
-		n := c[counts.DestroyedBroken+counts.Name(i)]
-		emit(float64(n), string(reason))
-		kept -= n
-	}
-	emit(float64(kept), "kept")
 }

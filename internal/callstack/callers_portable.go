@@ -1,6 +1,6 @@
 //go:build !gc || !(amd64 || arm64)
 
-package tracer
+package callstack
 
 import "runtime"
 

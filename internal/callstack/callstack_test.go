@@ -1,4 +1,4 @@
-package tracer
+package callstack
 
 import (
 	"fmt"
@@ -10,6 +10,9 @@ import (
 	"testing"
 )
 
+// maxDepth is more frames than a walk is cut at in earnest.
+const maxDepth = 64
+
 // stackOf is what callers and runtime.Callers say of who called it.
 //
 //go:noinline
@@ -17,7 +20,7 @@ func stackOf() (got, want []Frame) {
 	var ours, theirs [256]uintptr
 	n, _ := callers(ours[:], 0)
 	m := runtime.Callers(2, theirs[:])
-	return expand(ours[:n]), expand(theirs[:m])
+	return Expand(ours[:n]), Expand(theirs[:m])
 }
 
 // agreement describes where callers and runtime.Callers differ, "" if they do not.
@@ -125,7 +128,7 @@ type sender chan string
 
 func (c sender) send(f func() string) { c <- f() }
 
-func TestStacksAgreeWithTheRuntimeInEveryWayOfCalling(t *testing.T) {
+func TestCallers_AgreeWithTheRuntimeInEveryWayOfCalling(t *testing.T) {
 	for name, way := range ways {
 		t.Run(name, func(t *testing.T) {
 			if differ := way(agreement); differ != "" {
@@ -135,7 +138,7 @@ func TestStacksAgreeWithTheRuntimeInEveryWayOfCalling(t *testing.T) {
 	}
 }
 
-func TestStacksAgreeWithTheRuntimeAtEveryDepth(t *testing.T) {
+func TestCallers_AgreeWithTheRuntimeAtEveryDepth(t *testing.T) {
 	for depth := range 65 {
 		if differ := recurse(depth, agreement); differ != "" {
 			t.Errorf("depth %d: %s", depth, differ)
@@ -143,12 +146,12 @@ func TestStacksAgreeWithTheRuntimeAtEveryDepth(t *testing.T) {
 	}
 }
 
-func TestStacksAreCutAtEveryDepthAsTheRuntimeCutsThem(t *testing.T) {
+func TestCallers_AreCutAtEveryDepthAsTheRuntimeCutsThem(t *testing.T) {
 	recurse(80, func() string {
 		var whole [128]uintptr
 		n, _ := callers(whole[:], 0)
-		for depth := range MaxStackDepth + 1 {
-			var cut [MaxStackDepth + 1]uintptr
+		for depth := range maxDepth + 1 {
+			var cut [maxDepth + 1]uintptr
 			cut[depth] = 42
 			m, _ := callers(cut[:depth], 0)
 			if m != min(depth, n) || !slices.Equal(cut[:m], whole[:m]) {
@@ -162,8 +165,8 @@ func TestStacksAreCutAtEveryDepthAsTheRuntimeCutsThem(t *testing.T) {
 	})
 }
 
-// TestStacksStayRightWhileStacksMove walks while stacks grow and shrink, the collector runs and goroutines are preempted.
-func TestStacksStayRightWhileStacksMove(t *testing.T) {
+// TestCallers_StayRightWhileStacksMove walks while stacks grow and shrink, the collector runs and goroutines are preempted.
+func TestCallers_StayRightWhileStacksMove(t *testing.T) {
 	const workers, rounds = 8, 300
 	var wrong atomic.Pointer[string]
 	stop := make(chan struct{})
@@ -223,19 +226,22 @@ func grow(n int) byte {
 	return block[n] + grow(n-1)
 }
 
-func TestGoroutinesAreNumberedAsTheRuntimeNumbersThem(t *testing.T) {
-	var st siteTable
-	if st.numberAt = numberAt(); st.numberAt == 0 {
+func TestGoroutine_HasTheNumberThatTheRuntimeGivesIt(t *testing.T) {
+	Prepare()
+	if numberAt.Load() == 0 {
 		if runtime.GOARCH == "amd64" || runtime.GOARCH == "arm64" {
 			t.Fatal("the place of the number was not found")
 		}
-		t.Skip("goroutines are not known on " + runtime.GOARCH)
+		if got := Goroutine(); got != 0 {
+			t.Errorf("goroutine %d, whose number is not known", got)
+		}
+		return
 	}
 	var all sync.WaitGroup
 	for range 100 {
 		all.Go(func() {
 			for range 10 {
-				if got, want := st.goroutine(), goroutineNumber(); got != want {
+				if got, want := Goroutine(), goroutineNumber(); got != want {
 					t.Errorf("goroutine %d is called %d", want, got)
 				}
 				runtime.Gosched()
@@ -243,4 +249,13 @@ func TestGoroutinesAreNumberedAsTheRuntimeNumbersThem(t *testing.T) {
 		})
 	}
 	all.Wait()
+}
+
+func TestCallers_BeginWithTheCallingFunction(t *testing.T) {
+	var pcs [8]uintptr
+	n, goroutine := Callers(pcs[:])
+	frames := Expand(pcs[:n])
+	if len(frames) < 2 || !strings.HasSuffix(frames[0].Function, t.Name()) || goroutine != Goroutine() {
+		t.Errorf("goroutine %d, frames:\n%s", goroutine, lines(frames))
+	}
 }

@@ -1,22 +1,29 @@
-package tracer
+package callstack
 
 import (
 	"bytes"
 	"runtime"
 	"strconv"
 	"sync"
+	"sync/atomic"
 )
 
 // descriptorSize is how much of a goroutine's descriptor may be read: much less than it has had in any version of Go that
 // this module builds with, and enough to hold the number of the goroutine.
 const descriptorSize = 256
 
-// numberAt is where in its descriptor a goroutine's number lies; 0 if it was not found. Descriptors are reused when
-// goroutines end and numbers never are, so only the number tells a goroutine that holds a connection from a later one.
-//
-// The place differs between versions of Go. It is the one at which several goroutines find the number that their own
-// stack traces begin with; if that is not exactly one place, goroutines are not told apart.
-var numberAt = sync.OnceValue(func() uintptr {
+// numberAt is where in its descriptor a goroutine's number lies; 0 if that is not known.
+var numberAt atomic.Uintptr
+
+var prepared sync.Once
+
+// Prepare finds out where goroutines have their numbers: until it was called, they are not known. Descriptors are reused
+// when goroutines end and numbers never are, so only the number tells a goroutine from a later one.
+func Prepare() { prepared.Do(func() { numberAt.Store(findNumber()) }) }
+
+// findNumber returns the place at which several goroutines find the number that their own stack traces begin with. If that is
+// not exactly one, it returns 0.
+func findNumber() uintptr {
 	var common map[uintptr]bool
 	for range 3 {
 		places := make(chan map[uintptr]bool)
@@ -38,7 +45,7 @@ var numberAt = sync.OnceValue(func() uintptr {
 		return at
 	}
 	return 0
-})
+}
 
 // numberPlaces lists the places in the running goroutine's descriptor that hold its number.
 func numberPlaces() map[uintptr]bool {

@@ -6,7 +6,7 @@
 //
 // Without such a machine, on Debian or Ubuntu with qemu-user-static:
 //
-//	GOARCH=arm64 CGO_ENABLED=0 go test -exec qemu-aarch64-static ./tracer -run 'Stack|Goroutine'
+//	GOARCH=arm64 CGO_ENABLED=0 go test -exec qemu-aarch64-static ./internal/callstack
 //
 // As on amd64: the caller's frame pointer is at (R29), the return address at 8(R29), and the walk stays within the stack
 // of the running goroutine and only ever moves up.
