@@ -3,16 +3,12 @@ package otelpool_test
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"slices"
-	"strings"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
-	"go.opentelemetry.io/otel/attribute"
-	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
-	sdktrace "go.opentelemetry.io/otel/sdk/trace"
-	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 
 	"github.com/otelpool/pgx/internal/testing/pgtest"
 	"github.com/otelpool/pgx/otelpool"
@@ -164,37 +160,13 @@ func TestAfterConnect_ThatFailsIsAFailureAndAClosedConnection(t *testing.T) {
 	}
 }
 
-func TestQuerySpans_ComeWithoutAcquireSpanOrSecondAcquireMetric(t *testing.T) {
-	spans := tracetest.NewSpanRecorder()
-	provider := sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(spans))
-	reader := sdkmetric.NewManualReader()
-	opts := quiet(
-		otelpool.WithTracerProvider(provider),
-		otelpool.WithMeterProvider(sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader))),
-		otelpool.WithQuerySpans(),
-	)
-	pool := newPool(t, configured(t, opts...))
-	instrument(t, pool)
-	ctx, request := provider.Tracer("test").Start(t.Context(), "request")
-	if _, err := pool.Exec(ctx, "SELECT 42"); err != nil {
+func TestConfigure_AfterThePoolWasBuiltIsWarnedOf(t *testing.T) {
+	var log journal
+	cfg := pgtest.Config(t)
+	pool := newPool(t, cfg)
+	if err := otelpool.Configure(cfg, quiet(otelpool.WithLogger(log.logger(slog.LevelInfo)))...); err != nil {
 		t.Fatal(err)
 	}
-	request.End()
-	var names []string
-	for _, s := range spans.Ended() {
-		names = append(names, s.Name())
-	}
-	if !slices.Contains(names, "SELECT") {
-		t.Errorf("no span of the query among %q", names)
-	}
-	if slices.ContainsFunc(names, func(n string) bool { return strings.Contains(n, "acquire") }) {
-		t.Errorf("acquires have spans: %q", names)
-	}
-	for name, m := range collect(t, reader) {
-		for _, set := range attributeSets(t, m) {
-			if op, ok := set.Value("pgx.operation.type"); ok && op == attribute.StringValue("acquire") {
-				t.Errorf("%s measures acquires once more: %v", name, set)
-			}
-		}
-	}
+	instrument(t, pool, quiet(otelpool.WithLogger(log.logger(slog.LevelInfo)))...)
+	awaitEvents(t, &log, "pool.stat_only", 1)[0].check(t, "WARN", "as the last change of cfg")
 }

@@ -94,3 +94,16 @@ func TestHandler_SurvivesAClientThatGoesAway(t *testing.T) {
 		}
 	}
 }
+
+func TestHandler_ServesHoldersReadOnly(t *testing.T) {
+	monitor := instrument(t, newPool(t, configured(t, quiet()...)))
+	for _, path := range []string{"/debug/pool/holders", "/debug/pool/holders.pb.gz"} {
+		for method, want := range map[string]int{http.MethodGet: 200, http.MethodHead: 200, http.MethodPost: 405, http.MethodOptions: 405} {
+			recorder := httptest.NewRecorder()
+			monitor.Handler().ServeHTTP(recorder, httptest.NewRequest(method, path, nil))
+			if recorder.Code != want || want == 200 && recorder.Header().Get("Cache-Control") != "no-store" {
+				t.Errorf("%s %s: %d, %v", method, path, recorder.Code, recorder.Header())
+			}
+		}
+	}
+}

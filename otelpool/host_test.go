@@ -245,3 +245,15 @@ func TestShutdown_SurvivesAContextThatPanics(t *testing.T) {
 	over.Store(false)
 	held.Release()
 }
+
+func TestMonitor_ThatIsNilOrZeroDoesNothing(t *testing.T) {
+	for name, m := range map[string]*otelpool.Monitor{"nil": nil, "zero": {}} {
+		useAll(t, m)
+		if h := m.Health(); h.Status != healthcheck.Unknown {
+			t.Errorf("%s: health is %v though nothing is known", name, h.Status)
+		}
+		if err := errors.Join(m.Close(), m.Shutdown(t.Context()), m.Close()); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}

@@ -3,9 +3,6 @@ package otelpool_test
 import (
 	"context"
 	"errors"
-	"fmt"
-	"log/slog"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -77,96 +74,6 @@ func TestInstrument_SucceedsForOneOfManyAtOnce(t *testing.T) {
 	}
 	if err := (<-monitors).Close(); err != nil {
 		t.Error(err)
-	}
-}
-
-func TestPoolName_IsTakenWhileItsPoolLives(t *testing.T) {
-	monitor := instrument(t, newPool(t, configured(t, quiet()...)), otelpool.WithPoolName("chosen"))
-	other := newPool(t, configured(t, quiet()...))
-	_, err := otelpool.Instrument(other, otelpool.WithPoolName("chosen"))
-	if !errors.Is(err, otelpool.ErrNameTaken) || !strings.Contains(err.Error(), `"chosen", chosen by WithPoolName or OTELPOOL_POOL_NAME`) {
-		t.Errorf("got %v, want ErrNameTaken with the name", err)
-	}
-	if err := monitor.Close(); err != nil {
-		t.Fatal(err)
-	}
-	if got := instrument(t, other, otelpool.WithPoolName("chosen")).Name(); got != "chosen" {
-		t.Errorf("the name was not freed: %q", got)
-	}
-}
-
-func TestDerivedName_IsNumberedWithAWarningAndFreedByClose(t *testing.T) {
-	var log journal
-	dsn := pgtest.DSN(t)
-	open := func() *otelpool.Monitor {
-		cfg := parse(t, dsn)
-		if err := otelpool.Configure(cfg, quiet(otelpool.WithLogger(log.logger(slog.LevelInfo)))...); err != nil {
-			t.Fatal(err)
-		}
-		return instrument(t, newPool(t, cfg))
-	}
-	derived := otelpool.DerivedName(parse(t, dsn).ConnConfig)
-	first, second, third := open(), open(), open()
-	names := []string{first.Name(), second.Name(), third.Name()}
-	if want := []string{derived, derived + "-2", derived + "-3"}; !slices.Equal(names, want) {
-		t.Errorf("got %q, want %q", names, want)
-	}
-	warnings := awaitEvents(t, &log, "pool.renamed", 2)
-	if len(warnings) != 2 || warnings[0]["level"] != "WARN" || warnings[0]["derived"] != derived ||
-		warnings[0]["db.client.connection.pool.name"] != derived+"-2" {
-		t.Errorf("warnings: %v", warnings)
-	}
-	if err := second.Close(); err != nil {
-		t.Fatal(err)
-	}
-	if got := open().Name(); got != derived+"-2" {
-		t.Errorf("a freed name was not given again: %q", got)
-	}
-}
-
-func TestDerivedName_IsWhatTheConventionsSay(t *testing.T) {
-	for dsn, want := range map[string]string{
-		"postgres://u@db.example/shop":                             "db.example:5432/shop",
-		"postgres://u@db.example:80/shop":                          "db.example:80/shop",
-		"postgres://u@[::1]:6432/shop":                             "[::1]:6432/shop",
-		"postgres://u@a.example:6432,b.example:6433/shop":          "a.example:6432,b.example:6433/shop",
-		"user=u host=db.example sslmode=prefer":                    "db.example:5432",
-		"user=u host=/var/run/postgresql dbname=shop":              "/var/run/postgresql:5432/shop",
-		"postgres://u@db.example/%ff":                              "db.example:5432",
-		"postgres://u@db.example:5432/" + strings.Repeat("x", 300): ("db.example:5432/" + strings.Repeat("x", 300))[:255],
-	} {
-		if got := otelpool.DerivedName(parse(t, dsn).ConnConfig); got != want {
-			t.Errorf("%s: got %q, want %q", dsn, got, want)
-		}
-	}
-}
-
-func TestStatOnly_SeesThePoolFromOutsideOnly(t *testing.T) {
-	var log journal
-	reader := sdkmetric.NewManualReader()
-	pool := newPool(t, pgtest.Config(t))
-	monitor := instrument(t, pool, quiet(otelpool.WithLogger(log.logger(slog.LevelInfo)),
-		otelpool.WithMeterProvider(sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader))))...)
-	warnings := awaitEvents(t, &log, "pool.stat_only", 1)
-	if len(warnings) != 1 || warnings[0]["level"] != "WARN" || !strings.Contains(fmt.Sprint(warnings[0]["msg"]), "otelpool.Configure(cfg)") {
-		t.Errorf("warnings: %v", warnings)
-	}
-	acquire(t, t.Context(), pool)
-	eventually(t, "the loop has seen the connection", func() bool {
-		return sum(t, collect(t, reader), "db.client.connection.count", "db.client.connection.state", "used") == 1
-	})
-	got := collect(t, reader)
-	for _, row := range otelpool.Instruments() {
-		_, present := got[row.Name]
-		if want := !row.Hook; present != want {
-			t.Errorf("%s: present is %v, want %v", row.Name, present, want)
-		}
-	}
-	if s := monitor.Stats(); s.ActiveConnections != 1 || s.TotalAcquisitions != 1 || s.TotalReleases != 0 {
-		t.Errorf("stats: %+v", s)
-	}
-	if monitor.Holders() != nil || monitor.Waiters() != nil || monitor.Sites(3) != nil {
-		t.Error("holders are known without a hook")
 	}
 }
 
@@ -254,4 +161,13 @@ func TestOpen_SaysWhatIsWrongWithAConnectionString(t *testing.T) {
 	if want := "otelpool: Open: cannot parse the connection string: failed to configure TLS (sslmode is invalid)"; err == nil || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
 	}
+}
+
+func TestInstrument_TakesAConfigurationWithoutRuntimeParameters(t *testing.T) {
+	cfg := pgtest.Config(t)
+	cfg.ConnConfig.RuntimeParams = nil
+	if err := otelpool.Configure(cfg, quiet()...); err != nil {
+		t.Fatal(err)
+	}
+	instrument(t, newPool(t, cfg))
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"log/slog"
 	"sync"
 	"testing"
@@ -15,6 +16,7 @@ import (
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 
+	"github.com/otelpool/pgx/healthcheck"
 	"github.com/otelpool/pgx/internal/testing/pgtest"
 	"github.com/otelpool/pgx/otelpool"
 )
@@ -226,3 +228,23 @@ func has(set attribute.Set, pairs []string) bool {
 }
 
 func dsnOf(t testing.TB) string { return pgtest.DSN(t) }
+
+func names(m *otelpool.Monitor, cause healthcheck.Cause) bool {
+	h := m.Health()
+	return h.Names(cause)
+}
+
+func causes(m *otelpool.Monitor) (all []healthcheck.Cause) {
+	for _, f := range m.Health().Findings {
+		all = append(all, f.Cause)
+	}
+	return all
+}
+
+// useAll calls what can be called on a Monitor at any time.
+func useAll(t *testing.T, m *otelpool.Monitor) {
+	t.Helper()
+	_, _ = m.Name(), m.Health()
+	_, _, _ = m.Holders(), m.Waiters(), m.Sites(3)
+	_ = fmt.Sprint(m.Stats())
+}

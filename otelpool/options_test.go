@@ -242,28 +242,6 @@ func TestWithEnv_ReadsEachVariable(t *testing.T) {
 	}
 }
 
-func TestQuerySpans_CanBeTurnedOffByTheEnvironment(t *testing.T) {
-	t.Setenv(otelpool.EnvQuerySpans, "false")
-	if otelpool.Settings(t, otelpool.WithQuerySpans(), otelpool.WithEnv())["WithQuerySpans"] != "false" {
-		t.Error("false does not turn them off")
-	}
-}
-
-func TestQuerySpans_ThatComeTooLateBlameWhoeverAskedForThem(t *testing.T) {
-	pool := newPool(t, configured(t, quiet()...))
-	t.Setenv(otelpool.EnvQuerySpans, "true")
-	for blamed, opt := range map[string]otelpool.Option{
-		"WithQuerySpans":       otelpool.WithQuerySpans(),
-		otelpool.EnvQuerySpans: otelpool.WithEnv(),
-	} {
-		_, err := otelpool.Instrument(pool, opt)
-		var wrong *otelpool.OptionError
-		if !errors.As(err, &wrong) || wrong.Option != blamed {
-			t.Errorf("got %v, want one that blames %s", err, blamed)
-		}
-	}
-}
-
 func TestOptions_TheLaterWins(t *testing.T) {
 	t.Setenv(otelpool.EnvStackDepth, "8")
 	if got := otelpool.Settings(t, otelpool.WithStackDepth(4), otelpool.WithEnv())["WithStackDepth"]; got != "8" {
@@ -272,15 +250,6 @@ func TestOptions_TheLaterWins(t *testing.T) {
 	if got := otelpool.Settings(t, otelpool.WithEnv(), otelpool.WithStackDepth(4))["WithStackDepth"]; got != "4" {
 		t.Errorf("the program came last, but the depth is %s", got)
 	}
-}
-
-func TestQuerySpans_CannotBeTurnedOffTooLate(t *testing.T) {
-	pool := newPool(t, configured(t, quiet(otelpool.WithQuerySpans())...))
-	t.Setenv(otelpool.EnvQuerySpans, "false")
-	if _, err := otelpool.Instrument(pool, otelpool.WithEnv()); !errors.Is(err, otelpool.ErrInvalidOption) || !strings.Contains(err.Error(), otelpool.EnvQuerySpans) {
-		t.Errorf("got %v", err)
-	}
-	instrument(t, pool)
 }
 
 func TestWithEnv_RefusesAVariableThatNobodyReads(t *testing.T) {

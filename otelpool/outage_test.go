@@ -5,15 +5,12 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
-	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
@@ -27,26 +24,6 @@ import (
 	"github.com/otelpool/pgx/internal/testing/wire"
 	"github.com/otelpool/pgx/otelpool"
 )
-
-// lose takes the server away and lets the pool notice.
-func (b *bubbled) lose(t *testing.T, how func()) {
-	t.Helper()
-	take(t, b.pool).Release()
-	time.Sleep(10*time.Second + 500*time.Millisecond) // between two ticks
-	how()
-	b.server.CloseAll()
-	for range 3 {
-		if conn, err := b.pool.Acquire(t.Context()); err == nil {
-			t.Fatalf("the server is still there: %v", conn.Conn().Ping(t.Context()))
-		}
-		time.Sleep(time.Second)
-	}
-	if h := b.monitor.Health(); h.Status != healthcheck.Unhealthy {
-		t.Fatalf("the outage was not noticed: %s, %+v", h.State, h.Findings)
-	}
-}
-
-func refused() error { return fmt.Errorf("dial: %w", syscall.ECONNREFUSED) }
 
 func TestProbe_TriesByTheScheduleUntilTheServerIsBack(t *testing.T) {
 	spans := tracetest.NewSpanRecorder()
@@ -164,201 +141,6 @@ func TestReconnect_BuildsAllOfMinConnsBeforeItCounts(t *testing.T) {
 	})
 }
 
-func TestProbe_StopsWhenItsCredentialsAreRefused(t *testing.T) {
-	bubble(t, func(t *testing.T, b *bubbled) {
-		b.lose(t, func() { b.server.RefuseWith("28P01", "password authentication failed") })
-		before := b.server.Connects()
-		time.Sleep(10 * time.Minute)
-		if more := b.server.Connects() - before; more != 0 {
-			t.Errorf("the probe connected %d more times", more)
-		}
-		logged := b.log.of(t, "reconnect.attempt")
-		if len(logged) != 1 {
-			t.Fatalf("%d attempts were logged, want the one that was refused", len(logged))
-		}
-		logged[0].check(t, "WARN", "server probe was refused and does not try again", "attempt", "error.type", "error")
-	})
-}
-
-func TestServerProbe_TriesNothingWhenItIsOff(t *testing.T) {
-	bubble(t, func(t *testing.T, b *bubbled) {
-		b.lose(t, func() { b.server.RefuseDial(refused()) })
-		before := b.server.Connects()
-		b.server.Accept()
-		time.Sleep(10 * time.Minute)
-		if more := b.server.Connects() - before; more != 0 {
-			t.Errorf("%d connects that nobody asked for", more)
-		}
-	}, otelpool.WithServerProbe(false))
-}
-
-// A pooler such as PgBouncer refuses connections that ask for parameters it does not know.
-func TestProbe_AsksForNothingThatAPoolerRefuses(t *testing.T) {
-	bubble(t, func(t *testing.T, b *bubbled) {
-		conn := take(t, b.pool)
-		time.Sleep(10 * time.Second) // suspected of being leaked
-		if n := b.server.Sessions(); n != 2 {
-			t.Fatalf("%d sessions, want the holder's and the probe's", n)
-		}
-		parameters := b.server.LastStartupParameters()
-		if parameters["application_name"] != "otelpool probe" {
-			t.Errorf("the probe calls itself %q", parameters["application_name"])
-		}
-		for name := range parameters {
-			switch name {
-			case "user", "database", "application_name", "client_encoding":
-			default:
-				t.Errorf("the probe asks for %s", name)
-			}
-		}
-		conn.Release()
-	}, otelpool.WithLeakThreshold(time.Second))
-}
-
-func TestProbe_DoesNotHammerAServerThatCutsEveryConnection(t *testing.T) {
-	bubble(t, func(t *testing.T, b *bubbled) {
-		conn := take(t, b.pool)
-		time.Sleep(10 * time.Second) // suspected of being leaked
-		before := b.server.Connects()
-		for range 60 * 100 {
-			b.server.CloseAll()
-			time.Sleep(10 * time.Millisecond)
-		}
-		if n := b.server.Connects() - before; n < 5 || n > 80 {
-			t.Errorf("the probe connected %d times in a minute", n)
-		}
-		conn.Release()
-	}, otelpool.WithLeakThreshold(time.Second))
-}
-
-func TestShutdown_DuringAnOutageDoesNotClaimThatItIsOver(t *testing.T) {
-	spans := tracetest.NewSpanRecorder()
-	bubble(t, func(t *testing.T, b *bubbled) {
-		b.lose(t, func() { b.server.RefuseDial(refused()) })
-		if err := b.monitor.Shutdown(t.Context()); err != nil {
-			t.Error(err)
-		}
-		if n := len(b.log.of(t, "reconnect.succeeded")); n != 0 {
-			t.Error("reconnect.succeeded was written")
-		}
-	}, otelpool.WithTracerProvider(sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(spans))))
-	if len(spans.Ended()) != 1 {
-		t.Errorf("%d spans were ended, want the outage's", len(spans.Ended()))
-	}
-}
-
-func TestShutdown_DoesNotOutlastItsContextForAProbeThatHangs(t *testing.T) {
-	bubble(t, func(t *testing.T, b *bubbled) {
-		conn := take(t, b.pool)
-		time.Sleep(10 * time.Second) // suspected of being leaked: the probe is there
-		b.server.Hang(true)
-		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
-		defer cancel()
-		began := time.Now()
-		if err := b.monitor.Shutdown(ctx); err == nil {
-			t.Error("drained, though a connection is held")
-		}
-		if took := time.Since(began); took > 5*time.Second+100*time.Millisecond {
-			t.Errorf("it took %v", took)
-		}
-		b.server.Hang(false)
-		conn.Release()
-		synctest.Wait()
-	}, otelpool.WithLeakThreshold(time.Second))
-}
-
-// watcher is a connection to the server that is nobody's pool.
-func watcher(t *testing.T, dsn string) *pgx.Conn {
-	t.Helper()
-	conn, err := pgx.Connect(t.Context(), dsn)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = conn.Close(context.Background()) })
-	return conn
-}
-
-func probes(t *testing.T, conn *pgx.Conn, database string) (n int) {
-	t.Helper()
-	err := conn.QueryRow(t.Context(), "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'otelpool probe' AND datname = $1", database).Scan(&n)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return n
-}
-
-// nimble is a policy under which a pool recovers at once.
-func nimble() healthcheck.Policy {
-	p := healthcheck.Evidence()
-	p.MinStateDuration, p.RecoveryGrace, p.ErrorWindow = 0, 0, time.Second
-	return p
-}
-
-func TestProbe_IsOneConnectionOutsideThePoolWhileItIsNotHealthy(t *testing.T) {
-	for _, on := range []bool{true, false} {
-		t.Run(fmt.Sprint(on), func(t *testing.T) {
-			dsn := dsnOf(t)
-			cfg := parse(t, dsn)
-			if err := otelpool.Configure(cfg, quiet(otelpool.WithLeakThreshold(50*time.Millisecond), otelpool.WithPolicy(nimble()),
-				otelpool.WithServerProbe(on))...); err != nil {
-				t.Fatal(err)
-			}
-			pool := newPool(t, cfg)
-			monitor := instrument(t, pool)
-			conn := acquire(t, t.Context(), pool)
-			server := watcher(t, dsn)
-			eventually(t, "the pool is degraded", func() bool { return monitor.Health().Status == healthcheck.Degraded })
-			if on {
-				eventually(t, "the probe appears", func() bool { return probes(t, server, cfg.ConnConfig.Database) == 1 })
-			}
-			since := time.Now()
-			for !monitor.Health().At.After(since.Add(300 * time.Millisecond)) {
-				if n := probes(t, server, cfg.ConnConfig.Database); n > 1 || !on && n != 0 {
-					t.Fatalf("%d probes", n)
-				}
-			}
-			if s := pool.Stat(); s.TotalConns() != 1 || s.AcquireCount() != 1 {
-				t.Errorf("the pool has %d connections after %d acquires", s.TotalConns(), s.AcquireCount())
-			}
-			conn.Release()
-			eventually(t, "the pool is healthy", func() bool { return monitor.Health().Status == healthcheck.Healthy })
-			eventually(t, "the probe is gone", func() bool { return probes(t, server, cfg.ConnConfig.Database) == 0 })
-		})
-	}
-}
-
-func TestProbe_SeesWhoBlocksOurBackends(t *testing.T) {
-	dsn := dsnOf(t)
-	cfg := parse(t, dsn)
-	policy := nimble()
-	policy.StuckAfter = 500 * time.Millisecond
-	cfg.MaxConns = 2
-	if err := otelpool.Configure(cfg, quiet(otelpool.WithPolicy(policy))...); err != nil {
-		t.Fatal(err)
-	}
-	pool := newPool(t, cfg)
-	monitor := instrument(t, pool)
-	server := watcher(t, dsn)
-	for _, sql := range []string{"CREATE TABLE t (n int)", "BEGIN", "LOCK TABLE t"} {
-		if _, err := server.Exec(t.Context(), sql); err != nil {
-			t.Fatal(err)
-		}
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan struct{})
-	for range 3 { // two are blocked, one waits for them
-		go func() {
-			_, _ = pool.Exec(ctx, "SELECT n FROM t")
-			done <- struct{}{}
-		}()
-	}
-	eventually(t, "the lock is found to be the cause", func() bool { return names(monitor, healthcheck.CauseLockContention) })
-	cancel()
-	for range 3 {
-		<-done
-	}
-}
-
 func TestOutage_OfARealServerIsReportedWithoutThePassword(t *testing.T) {
 	const password = "tops3cret-Zq9x"
 	server := pgtest.Start(t, postgres.WithPassword(password))
@@ -424,59 +206,4 @@ func TestOutage_OfARealServerIsReportedWithoutThePassword(t *testing.T) {
 			t.Errorf("no span %q", name)
 		}
 	}
-}
-
-func TestPassword_ThatIsWrongIsNeverRepeated(t *testing.T) {
-	var log journal
-	cfg := pgtest.Config(t)
-	cfg.ConnConfig.Password = "tops3cret-Zq9x"
-	if err := otelpool.Configure(cfg, quiet(otelpool.WithLogger(log.logger(slog.LevelDebug)))...); err != nil {
-		t.Fatal(err)
-	}
-	pool, err := pgxpool.NewWithConfig(t.Context(), cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer pool.Close()
-	monitor := instrument(t, pool)
-	eventually(t, "the pool is unhealthy", func() bool {
-		_, err := pool.Exec(t.Context(), "SELECT 1")
-		return err != nil && names(monitor, healthcheck.CauseRejectedCredentials)
-	})
-	if text := log.String() + fmt.Sprintf("%+v %+v", monitor.Health(), monitor.Stats()); strings.Contains(text, cfg.ConnConfig.Password) {
-		t.Errorf("the password is in: %s", text)
-	}
-}
-
-func names(m *otelpool.Monitor, cause healthcheck.Cause) bool {
-	h := m.Health()
-	return h.Names(cause)
-}
-
-func TestHealthChange_IsLoggedAtTheLevelOfItsStatus(t *testing.T) {
-	bubble(t, func(t *testing.T, b *bubbled) {
-		b.lose(t, func() { b.server.RefuseDial(refused()) })
-		b.server.Accept()
-		time.Sleep(2 * time.Minute)
-		conn := take(t, b.pool)
-		time.Sleep(20 * time.Second)
-		conn.Release()
-		var logged []string
-		for _, r := range b.log.of(t, "health.changed") {
-			logged = append(logged, fmt.Sprint(r["level"], " ", r["previous"], " → ", r["status"], " ", r["otelpool.cause"]))
-			if r["status"] == "healthy" {
-				r.check(t, "INFO", "pool is healthy", "status", "previous", "otelpool.health.state")
-			} else {
-				r.check(t, fmt.Sprint(r["level"]), "pool is ", "status", "previous", "otelpool.health.state",
-					"otelpool.cause", "evidence", "advice", "runbook")
-			}
-		}
-		want := []string{
-			"INFO unknown → healthy <nil>", "ERROR healthy → unhealthy unreachable", "WARN unhealthy → degraded unreachable",
-			"INFO degraded → healthy <nil>", "WARN healthy → degraded leak",
-		}
-		if !slices.Equal(logged, want) {
-			t.Errorf("got %q, want %q", logged, want)
-		}
-	}, otelpool.WithLeakThreshold(15*time.Second))
 }

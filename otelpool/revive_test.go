@@ -2,9 +2,7 @@ package otelpool_test
 
 import (
 	"context"
-	"log/slog"
 	"net"
-	"net/http/httptest"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -56,34 +54,6 @@ func (c *carried) Write(p []byte) (int, error) {
 		return len(p), nil
 	}
 	return c.Conn.Write(p)
-}
-
-// bubbleOf is bubble for a pool whose configuration matters.
-func bubbleOf(t *testing.T, dsn string, change func(*wire.Server, *pgxpool.Config), f func(*testing.T, *bubbled)) {
-	t.Helper()
-	synctest.Test(t, func(t *testing.T) {
-		b := &bubbled{server: wire.NewServer()}
-		defer b.server.Close()
-		cfg := b.server.Config(t, dsn)
-		change(b.server, cfg)
-		if err := otelpool.Configure(cfg, quiet(otelpool.WithLogger(b.log.logger(slog.LevelInfo)))...); err != nil {
-			t.Fatal(err)
-		}
-		var err error
-		if b.pool, err = pgxpool.NewWithConfig(t.Context(), cfg); err != nil {
-			t.Fatal(err)
-		}
-		defer b.pool.Close()
-		b.monitor = instrument(t, b.pool)
-		f(t, b)
-	})
-}
-
-func (b *bubbled) ready(t *testing.T) int {
-	t.Helper()
-	w := httptest.NewRecorder()
-	b.monitor.Handler().ServeHTTP(w, httptest.NewRequest("GET", "/readyz", nil))
-	return w.Code
 }
 
 func TestReconnect_ReplacesIdleConnectionsThatNoLongerAnswer(t *testing.T) {

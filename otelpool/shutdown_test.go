@@ -3,8 +3,6 @@ package otelpool_test
 import (
 	"context"
 	"errors"
-	"fmt"
-	"log/slog"
 	"strings"
 	"sync"
 	"testing"
@@ -13,55 +11,13 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/jackc/puddle/v2"
-	"go.opentelemetry.io/otel/metric/noop"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 
 	"github.com/otelpool/pgx/healthcheck"
 	"github.com/otelpool/pgx/internal/testing/wire"
 	"github.com/otelpool/pgx/otelpool"
 )
-
-// bubble runs f in fake time, with a pool of two connections at a server in memory and a Monitor. What f leaves open is
-// closed after.
-func bubble(t *testing.T, f func(*testing.T, *bubbled), opts ...otelpool.Option) {
-	t.Helper()
-	synctest.Test(t, func(t *testing.T) {
-		b := &bubbled{server: wire.NewServer()}
-		defer b.server.Close()
-		cfg := b.server.Config(t, "pool_max_conns=2")
-		opts := append([]otelpool.Option{
-			otelpool.WithLogger(b.log.logger(slog.LevelInfo)), otelpool.WithMeterProvider(noop.NewMeterProvider()),
-		}, opts...)
-		if err := otelpool.Configure(cfg, opts...); err != nil {
-			t.Fatal(err)
-		}
-		var err error
-		if b.pool, err = pgxpool.NewWithConfig(t.Context(), cfg); err != nil {
-			t.Fatal(err)
-		}
-		defer b.pool.Close()
-		if b.monitor, err = otelpool.Instrument(b.pool); err != nil {
-			t.Fatal(err)
-		}
-		defer b.monitor.Close()
-		f(t, b)
-	})
-}
-
-type bubbled struct {
-	server  *wire.Server
-	pool    *pgxpool.Pool
-	monitor *otelpool.Monitor
-	log     journal
-}
-
-func take(t *testing.T, pool *pgxpool.Pool) *pgxpool.Conn {
-	t.Helper()
-	conn, err := pool.Acquire(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return conn
-}
 
 func TestShutdown_OfADrainedPoolIsImmediate(t *testing.T) {
 	bubble(t, func(t *testing.T, b *bubbled) {
@@ -290,65 +246,50 @@ func TestShutdown_AndCloseMayBeCalledInAnyOrderAndNumber(t *testing.T) {
 	}
 }
 
-// useAll calls what can be called on a Monitor at any time.
-func useAll(t *testing.T, m *otelpool.Monitor) {
-	t.Helper()
-	_, _ = m.Name(), m.Health()
-	_, _, _ = m.Holders(), m.Waiters(), m.Sites(3)
-	_ = fmt.Sprint(m.Stats())
-}
-
-func TestMonitor_ThatIsNilOrZeroDoesNothing(t *testing.T) {
-	for name, m := range map[string]*otelpool.Monitor{"nil": nil, "zero": {}} {
-		useAll(t, m)
-		if h := m.Health(); h.Status != healthcheck.Unknown {
-			t.Errorf("%s: health is %v though nothing is known", name, h.Status)
-		}
-		if err := errors.Join(m.Close(), m.Shutdown(t.Context()), m.Close()); err != nil {
-			t.Errorf("%s: %v", name, err)
-		}
+func TestShutdown_WithoutAContextIsRefusedAndChangesNothing(t *testing.T) {
+	pool := newPool(t, configured(t, quiet()...))
+	monitor := instrument(t, pool)
+	//lint:ignore SA1012 that is the point
+	if err := monitor.Shutdown(nil); !errors.Is(err, otelpool.ErrNilContext) {
+		t.Errorf("got %v", err)
+	}
+	if err := pool.Ping(t.Context()); err != nil {
+		t.Error(err)
 	}
 }
 
-func TestStatistics_AreLoggedOnceAMinute(t *testing.T) {
+func TestShutdown_DuringAnOutageDoesNotClaimThatItIsOver(t *testing.T) {
+	spans := tracetest.NewSpanRecorder()
 	bubble(t, func(t *testing.T, b *bubbled) {
-		for range 3 {
-			take(t, b.pool).Release()
-		}
-		time.Sleep(59500 * time.Millisecond)
-		if n := len(b.log.of(t, "pool.statistics")); n != 0 {
-			t.Errorf("%d records in the first minute", n)
-		}
-		time.Sleep(2 * time.Minute)
-		records := b.log.of(t, "pool.statistics")
-		if len(records) != 2 {
-			t.Fatalf("%d records in three minutes less half a second, want 2", len(records))
-		}
-		records[0].check(t, "INFO", "pool statistics", "total", "idle", "used", "max_connections", "waiting", "acquires",
-			"releases", "timeouts", "longest_wait_seconds", "status")
-		if r := records[0]; r["acquires"] != 3.0 || r["releases"] != 3.0 || r["max_connections"] != 2.0 || r["status"] != "healthy" {
-			t.Errorf("got %v", r)
-		}
+		b.lose(t, func() { b.server.RefuseDial(refused()) })
 		if err := b.monitor.Shutdown(t.Context()); err != nil {
 			t.Error(err)
 		}
-	})
+		if n := len(b.log.of(t, "reconnect.succeeded")); n != 0 {
+			t.Error("reconnect.succeeded was written")
+		}
+	}, otelpool.WithTracerProvider(sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(spans))))
+	if len(spans.Ended()) != 1 {
+		t.Errorf("%d spans were ended, want the outage's", len(spans.Ended()))
+	}
 }
 
-func TestLeak_IsSuspectedAfterTheDefaultThreshold(t *testing.T) {
+func TestShutdown_DoesNotOutlastItsContextForAProbeThatHangs(t *testing.T) {
 	bubble(t, func(t *testing.T, b *bubbled) {
 		conn := take(t, b.pool)
-		time.Sleep(29500 * time.Millisecond)
-		if n := len(b.log.of(t, "leak.suspected")); n != 0 {
-			t.Errorf("%d suspicions before 30 s", n)
+		time.Sleep(10 * time.Second) // suspected of being leaked: the probe is there
+		b.server.Hang(true)
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		defer cancel()
+		began := time.Now()
+		if err := b.monitor.Shutdown(ctx); err == nil {
+			t.Error("drained, though a connection is held")
 		}
-		time.Sleep(2 * time.Second)
-		if n := len(b.log.of(t, "leak.suspected")); n != 1 {
-			t.Errorf("%d suspicions after 30 s", n)
+		if took := time.Since(began); took > 5*time.Second+100*time.Millisecond {
+			t.Errorf("it took %v", took)
 		}
+		b.server.Hang(false)
 		conn.Release()
-		if err := b.monitor.Shutdown(t.Context()); err != nil {
-			t.Error(err)
-		}
-	})
+		synctest.Wait()
+	}, otelpool.WithLeakThreshold(time.Second))
 }
