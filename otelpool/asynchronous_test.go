@@ -16,7 +16,7 @@ import (
 	"github.com/otelpool/pgx/otelpool/internal/outlet/metrics"
 )
 
-// series is one expected point: pairs of key and value beyond those on every series, and its value.
+// series is one expected point: its value, and its attributes beyond the common ones as pairs of key and value.
 type series struct {
 	value float64
 	pairs []string
@@ -24,7 +24,7 @@ type series struct {
 
 func one(value float64, pairs ...string) []series { return []series{{value, pairs}} }
 
-// expected is every asynchronous metric, by hand, with what it reads after the workload; -1 for what depends on the clock.
+// expected lists every asynchronous metric, by hand, with its values after the workload. -1 is a value that depends on the clock.
 var expected = []struct {
 	name, unit, kind string // kind as in the documentation
 	float            bool
@@ -131,7 +131,7 @@ func TestAsynchronousMetrics_ReadExactlyWhatHappened(t *testing.T) {
 		}
 		delete(rows, want.name)
 	}
-	// The histograms have a test of their own; a size is recommended only where there was traffic enough.
+	// The histograms have a test of their own. A size is recommended only after more traffic than this.
 	for _, name := range []string{"db.client.connection.create_time", "db.client.connection.wait_time", "db.client.connection.use_time"} {
 		delete(got, name)
 		delete(rows, name)

@@ -17,8 +17,8 @@ import (
 	"github.com/otelpool/pgx/otelpool"
 )
 
-// bubble runs f in fake time, with a pool of two connections at a server in memory and a Monitor. What f leaves open is
-// closed after.
+// bubble runs f in fake time with a server in memory, a pool of two connections to it, and a Monitor. It closes what f leaves
+// open.
 func bubble(t *testing.T, f func(*testing.T, *bubbled), opts ...otelpool.Option) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -60,7 +60,7 @@ func take(t *testing.T, pool *pgxpool.Pool) *pgxpool.Conn {
 	return conn
 }
 
-// lose takes the server away and lets the pool notice.
+// lose makes the server unreachable by how, and waits until the pool is unhealthy.
 func (b *bubbled) lose(t *testing.T, how func()) {
 	t.Helper()
 	take(t, b.pool).Release()
@@ -87,7 +87,7 @@ func nimble() healthcheck.Policy {
 	return p
 }
 
-// bubbleOf is bubble for a pool whose configuration matters.
+// bubbleOf is bubble with a connection string and changes to server and configuration.
 func bubbleOf(t *testing.T, dsn string, change func(*wire.Server, *pgxpool.Config), f func(*testing.T, *bubbled)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {

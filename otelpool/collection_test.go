@@ -61,7 +61,7 @@ func TestCollection_BetweenTicksHasTheSameInCountersAndHistograms(t *testing.T) 
 	}
 }
 
-// One collection mixed counters of this moment with figures of the pool up to a tick old.
+// One collection once mixed counters of the moment with figures of the pool that were up to a tick old.
 func TestCollection_IsOfOneMoment(t *testing.T) {
 	m := measure(t, []*sdkmetric.ManualReader{sdkmetric.NewManualReader()}, "moment", otelpool.WithHealthInterval(time.Minute))
 	for held := 1; held <= 2; held++ {

@@ -142,7 +142,8 @@ func TestExistingHooks_AreCalledOnceWithTheSameArgumentsAndErrors(t *testing.T) 
 	}
 }
 
-// pgxpool closes such a connection without a word to any hook: opened less closed would drift from the pool's size.
+// pgxpool closes such a connection and calls no hook. If it were not counted as closed, opened less closed would differ from
+// the pool's size.
 func TestAfterConnect_ThatFailsIsAFailureAndAClosedConnection(t *testing.T) {
 	cfg := pgtest.Config(t)
 	refuse := errors.New("no search path today")

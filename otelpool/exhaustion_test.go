@@ -57,7 +57,7 @@ func holdForever(t *testing.T, pool *pgxpool.Pool) *pgxpool.Conn {
 	return conn
 }
 
-// The message must not accuse holders who are not there.
+// No connection is held here, so the message must name no holder.
 func TestExhaustion_AccusesNobodyWhereAPoolThatIsNotFullTimesOut(t *testing.T) {
 	var j journal
 	cfg := pgtest.Config(t)
@@ -85,7 +85,7 @@ func TestExhaustion_AccusesNobodyWhereAPoolThatIsNotFullTimesOut(t *testing.T) {
 	close(block)
 }
 
-// Waits that are too short for a tick to meet them are known by their timeouts alone.
+// These waits are shorter than a tick. Only their timeouts show that there were any.
 func TestExhaustion_IsOneEpisodeWhileTimeoutsLast(t *testing.T) {
 	bubble(t, func(t *testing.T, b *bubbled) {
 		for episode := 1; episode <= 2; episode++ {

@@ -17,7 +17,7 @@ import (
 	"github.com/otelpool/pgx/otelpool"
 )
 
-// serve opens a pool that somebody holds a connection of, and serves it.
+// serve opens a pool, holds one connection of it, and serves its handler.
 func serve(t *testing.T) (url string) {
 	t.Helper()
 	pool, monitor, err := otelpool.Open(t.Context(), pgtest.DSN(t))
@@ -82,7 +82,7 @@ func TestHandler_OfANilMonitorServesThatNothingIsKnown(t *testing.T) {
 	}
 }
 
-// gone is a client that went away.
+// gone is a client that has disconnected: every write to it fails.
 type gone struct{ *httptest.ResponseRecorder }
 
 func (gone) Write([]byte) (int, error) { return 0, errors.New("broken pipe") }

@@ -27,7 +27,8 @@ import (
 	"github.com/otelpool/pgx/otelpool"
 )
 
-// What follows is about the host: whatever is wrong with what it gave us, or with us, it must not suffer from it.
+// These tests are about the application around the library. What it passes in may be broken, and so may the library: the
+// application must go on.
 
 func TestMonitor_MayBeUsedByFiftyGoroutinesWhileItIsClosed(t *testing.T) {
 	reader := sdkmetric.NewManualReader()
@@ -93,7 +94,7 @@ func TestMonitor_MayBeUsedByFiftyGoroutinesWhileItIsClosed(t *testing.T) {
 	}
 }
 
-// rottenProvider is an SDK whose every record panics, and whose callbacks cannot be unregistered.
+// rottenProvider panics at every record, and its callbacks cannot be unregistered.
 type rottenProvider struct{ noop.MeterProvider }
 
 func (rottenProvider) Meter(string, ...metric.MeterOption) metric.Meter { return rottenMeter{} }
@@ -135,7 +136,7 @@ func TestMeterProvider_ThatPanicsHarmsNobody(t *testing.T) {
 		}
 	}
 	since := time.Now()
-	eventually(t, "the loop goes on", func() bool { return monitor.Health().At.After(since.Add(50 * time.Millisecond)) })
+	eventually(t, "the sampler goes on", func() bool { return monitor.Health().At.After(since.Add(50 * time.Millisecond)) })
 	if err := monitor.Close(); !errors.Is(err, errRotten) {
 		t.Errorf("Close: got %v", err)
 	}
@@ -185,7 +186,7 @@ func TestBeforeConnect_ThatPanicsForTheProbeEndsOnlyTheProbe(t *testing.T) {
 	}
 }
 
-// Providers and loggers are looked up when Instrument is called: many programs set them up after their configuration.
+// Instrument looks up global providers and loggers, not Configure: many programs set them up after the pool's configuration.
 func TestGlobalProviders_MayBeSetAfterConfigure(t *testing.T) {
 	before := otel.GetMeterProvider()
 	defer otel.SetMeterProvider(before)
@@ -206,7 +207,7 @@ func TestMonitor_MayBeAskedAfterItsPoolWasClosed(t *testing.T) {
 	pool := newPool(t, configured(t, quiet()...))
 	monitor := instrument(t, pool)
 	pool.Close()
-	eventually(t, "the last report says so", func() bool { return monitor.Health().State == healthcheck.Terminated })
+	eventually(t, "the state is terminated", func() bool { return monitor.Health().State == healthcheck.Terminated })
 	if _, err := pool.Acquire(t.Context()); !errors.Is(err, puddle.ErrClosedPool) {
 		t.Errorf("got %v", err)
 	}
@@ -218,7 +219,7 @@ func TestOptions_MayBeTheSameForConfigureAndInstrument(t *testing.T) {
 	instrument(t, pool, otelpool.WithQuerySpans())
 }
 
-// reusedContext is one of a framework that does not like to be asked after its request.
+// reusedContext panics when it is used after its request, as those of some frameworks do.
 type reusedContext struct {
 	context.Context
 	over *atomic.Bool

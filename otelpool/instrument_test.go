@@ -96,7 +96,7 @@ func TestOpen_BuildsConfiguresAndInstruments(t *testing.T) {
 	}
 }
 
-// pgx itself does not connect in New, so a context that is done is no reason to fail; it fails whoever acquires.
+// pgxpool.New does not connect, so it accepts a context that is done. Only an acquire with that context fails.
 func TestOpen_BehavesLikeNewWithADoneContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -134,7 +134,7 @@ func TestOpen_LeavesNothingBehindWhenItFails(t *testing.T) {
 	}
 }
 
-// pgx masks passwords in its errors as far as it recognises them; in these strings it does not.
+// pgx masks the passwords that it recognises in its errors. In these strings it does not recognise them.
 func TestOpen_NeverRepeatsAPasswordThatItCouldNotParse(t *testing.T) {
 	for _, dsn := range []string{
 		"host=h password='tops3cret tops3cret", "host=h password=x tops3cret sslmode=disable", "host=h password = tops3cret sslmode=bad",

@@ -15,7 +15,7 @@ import (
 	"github.com/otelpool/pgx/otelpool"
 )
 
-// leak is the call site of the leaks.
+// leak is the call site that the records of leaks must name.
 func leak(t *testing.T, ctx context.Context, pool *pgxpool.Pool) *pgxpool.Conn {
 	conn, err := pool.Acquire(ctx)
 	if err != nil {

@@ -21,7 +21,7 @@ import (
 	"github.com/otelpool/pgx/otelpool"
 )
 
-// logged is a pool of two connections and all that its monitor writes.
+// logged returns a pool of two connections, its Monitor, and the log that the Monitor writes to.
 func logged(t *testing.T, level slog.Level, opts ...otelpool.Option) (*pgxpool.Pool, *otelpool.Monitor, *journal) {
 	t.Helper()
 	var j journal
@@ -118,7 +118,8 @@ func TestConnectionEvents_AreARecordForEachAcquireAndRelease(t *testing.T) {
 	}
 }
 
-// An OpenTelemetry bridge without a minimum severity calls every level enabled: no level may make a record of each acquire.
+// An OpenTelemetry bridge without a minimum severity has every level enabled. So no level may switch on a record of each
+// acquire.
 func TestConnectionEvents_AreSwitchedOnByNoLevel(t *testing.T) {
 	var e emitted
 	provider := sdklog.NewLoggerProvider(sdklog.WithProcessor(&e))
@@ -169,7 +170,7 @@ func TestLostConnection_IsLogged(t *testing.T) {
 	}
 }
 
-// emitted keeps log records as an OpenTelemetry pipeline would get them.
+// emitted keeps log records as an OpenTelemetry processor gets them.
 type emitted struct {
 	mu      sync.Mutex // guards records
 	records []sdklog.Record

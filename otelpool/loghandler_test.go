@@ -60,7 +60,7 @@ func TestLogHandler_ThatBlocksChangesNoJudgement(t *testing.T) {
 	}
 }
 
-// It deadlocked the loop: the probe logged with its lock held, and Stats wanted the same lock.
+// This was a deadlock: the probe logged with its lock held, and Stats wanted the same lock.
 func TestLogHandler_MayAskTheMonitor(t *testing.T) {
 	var monitor *otelpool.Monitor
 	asked := make(map[string]bool)
@@ -122,7 +122,7 @@ func TestShutdown_DoesNotWaitForALogHandlerThatBlocks(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeoutCause(t.Context(), 100*time.Millisecond, errors.New("enough"))
 	defer cancel()
-	if err := monitor.Shutdown(ctx); err != nil { // the pool is closed; that the log is behind is no reason to fail
+	if err := monitor.Shutdown(ctx); err != nil { // the pool is closed: a slow log handler is no reason to fail
 		t.Errorf("got %v", err)
 	}
 	if err := pool.Ping(t.Context()); err == nil {
@@ -134,7 +134,7 @@ func TestShutdown_DoesNotWaitForALogHandlerThatBlocks(t *testing.T) {
 	}
 }
 
-// endingHandler calls end for the first record of the loop.
+// endingHandler calls end once, at the record of the first connection.
 type endingHandler struct {
 	slog.Handler
 	once *sync.Once
@@ -171,7 +171,7 @@ func TestLogHandler_MayCloseItsMonitorAndShutItDown(t *testing.T) {
 					t.Error(err)
 				}
 			case <-time.After(patience):
-				t.Fatal("the loop waits for its handler, and the handler for the loop")
+				t.Fatal("the log handler and the Monitor wait for each other")
 			}
 			if err := monitor.Close(); err != nil { // it is over now
 				t.Error(err)

@@ -23,20 +23,20 @@ import (
 
 func TestMain(m *testing.M) { pgtest.Main(m) }
 
-// patience is how long a test waits for what must come, on a machine that has other things to do.
+// patience is how long a test waits for what must happen, on a busy machine.
 const patience = 20 * time.Second
 
-// eventually waits until ok holds; what says what was waited for.
+// eventually waits until ok returns true. The failure message says what did not happen.
 func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(patience); !ok(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatalf("in %v it did not happen that %s", patience, what)
+			t.Fatalf("not within %v: %s", patience, what)
 		}
 	}
 }
 
-// journal is a log that can be read: every record, at every level, as JSON.
+// journal keeps what a logger writes, as JSON.
 type journal struct {
 	mu   sync.Mutex // guards text
 	text bytes.Buffer
@@ -153,7 +153,7 @@ func collect(t testing.TB, reader sdkmetric.Reader) collection {
 	return out
 }
 
-// attributeSets are those of the series of m.
+// attributeSets returns the attributes of each series of m.
 func attributeSets(t testing.TB, m metricdata.Metrics) []attribute.Set {
 	t.Helper()
 	var out []attribute.Set
@@ -184,8 +184,8 @@ func sets[N int64 | float64](points []metricdata.DataPoint[N]) []attribute.Set {
 	return out
 }
 
-// sum adds up the series of a metric that have the attributes, given as pairs of key and value. It is -1 if there is no
-// such series.
+// sum adds up the series of a metric that have the attributes, given as pairs of key and value. Without such a series it
+// returns -1.
 func sum(t testing.TB, c collection, name string, pairs ...string) float64 {
 	t.Helper()
 	switch data := c[name].Data.(type) {

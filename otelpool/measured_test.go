@@ -28,7 +28,7 @@ type measured struct {
 	refuse  atomic.Pointer[error] // what BeforeConnect fails with
 }
 
-// settled waits until n connections were released and none is waited for, and the loop has looked since and suspects none.
+// settled waits until the releases are counted, nobody waits, no leak is suspected, and the sampler has run since the call.
 func (m *measured) settled(t *testing.T, releases float64) collection {
 	t.Helper()
 	var c collection

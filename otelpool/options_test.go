@@ -19,7 +19,7 @@ import (
 	"github.com/otelpool/pgx/otelpool"
 )
 
-// address is a server that no test reaches: these tests never connect.
+// address is never connected to.
 const address = "postgres://somebody@localhost:1/somewhere"
 
 func parse(t testing.TB, dsn string) *pgxpool.Config {
@@ -165,7 +165,7 @@ func TestInstrument_ClaimsNothingWhenItFails(t *testing.T) {
 	}
 }
 
-// An Instrument that fails, for whatever reason, must not have changed how the pool is observed already.
+// A pool may be observed already. An Instrument that fails must not change how.
 func TestInstrument_DoesNotChangeTheOptionsOfAnEarlierOne(t *testing.T) {
 	pool := newPool(t, configured(t, quiet()...))
 	monitor := instrument(t, pool)

@@ -38,7 +38,7 @@ func TestServerProbe_TriesNothingWhenItIsOff(t *testing.T) {
 		b.server.Accept()
 		time.Sleep(10 * time.Minute)
 		if more := b.server.Connects() - before; more != 0 {
-			t.Errorf("%d connects that nobody asked for", more)
+			t.Errorf("%d connects, though the probe is off", more)
 		}
 	}, otelpool.WithServerProbe(false))
 }
@@ -82,7 +82,7 @@ func TestProbe_DoesNotHammerAServerThatCutsEveryConnection(t *testing.T) {
 	}, otelpool.WithLeakThreshold(time.Second))
 }
 
-// watcher is a connection to the server that is nobody's pool.
+// watcher returns a connection to the server outside of any pool.
 func watcher(t *testing.T, dsn string) *pgx.Conn {
 	t.Helper()
 	conn, err := pgx.Connect(t.Context(), dsn)
@@ -185,12 +185,12 @@ func TestProbe_DoesNotMakeAPoolHealthyWhoseAfterConnectFails(t *testing.T) {
 	pool := newPool(t, cfg)
 	monitor := instrument(t, pool)
 	if err := pool.Ping(t.Context()); err == nil {
-		t.Fatal("it connects")
+		t.Fatal("the pool connected, though AfterConnect fails")
 	}
 	eventually(t, "it is unhealthy", func() bool { return monitor.Health().Status == healthcheck.Unhealthy })
 	eventually(t, "the probe has tried", func() bool { return probed.Load() > 0 })
 	judged := monitor.Health().At
-	eventually(t, "the probe has answered, and was judged by", func() bool {
+	eventually(t, "the probe had time to answer, and health was judged since", func() bool {
 		return monitor.Health().At.After(judged.Add(500 * time.Millisecond))
 	})
 	if h := monitor.Health(); h.Status != healthcheck.Unhealthy {
@@ -220,7 +220,7 @@ func TestProbe_CountsItsFailuresApartFromThePools(t *testing.T) {
 	eventually(t, "the leak is seen", func() bool { return names(monitor, healthcheck.CauseLeak) })
 	eventually(t, "the probe was refused", func() bool { return refused.Load() > 0 })
 	judged := monitor.Health().At
-	eventually(t, "its failure is known", func() bool { return monitor.Health().At.After(judged.Add(50 * time.Millisecond)) })
+	eventually(t, "health was judged since", func() bool { return monitor.Health().At.After(judged.Add(50 * time.Millisecond)) })
 	held.Release()
 	if e := monitor.Stats().LastError; e != "" {
 		t.Errorf("the probe's failure is the pool's last error: %s", e)

@@ -17,8 +17,8 @@ import (
 	"github.com/otelpool/pgx/otelpool"
 )
 
-// network carries connections to a server. Those that are lost take whatever is written and bring nothing back, as where a
-// router forgets them; later ones are not.
+// network carries connections to a server. A lost connection accepts what is written and returns nothing, as when a router
+// has forgotten it. Connections opened after heal work.
 type network struct{ lost atomic.Pointer[atomic.Bool] }
 
 func newNetwork() *network {
@@ -27,10 +27,10 @@ func newNetwork() *network {
 	return n
 }
 
-// lose loses every connection there is, and whatever is opened until it heals.
+// lose loses every open connection, and every one that is opened before heal.
 func (n *network) lose() { n.lost.Load().Store(true) }
 
-// heal lets new connections through. Those that are lost stay so.
+// heal lets new connections through. Lost ones stay lost.
 func (n *network) heal() { n.lost.Store(new(atomic.Bool)) }
 
 func (n *network) carry(cfg *pgxpool.Config) {
@@ -204,7 +204,7 @@ func TestLastError_OfAPoolWithoutAHookIsTheProbes(t *testing.T) {
 	})
 }
 
-// Under a policy of thresholds a busy pool is unhealthy. A connection that broke meanwhile is no outage.
+// Under a policy of thresholds a busy pool is unhealthy. That it loses a connection then is no outage.
 func TestOutage_IsNotABusyPoolThatLosesAConnection(t *testing.T) {
 	bubble(t, func(t *testing.T, b *bubbled) {
 		conns := []*pgxpool.Conn{take(t, b.pool), take(t, b.pool)}

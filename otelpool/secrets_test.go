@@ -36,7 +36,7 @@ func TestArgument_OfAHooksQueryIsNotExposedByItsError(t *testing.T) {
 	eventually(t, "the failure is reported", func() bool { return len(monitor.Health().Findings) > 0 })
 	text := showHealth(monitor) + log.String() + monitor.Stats().LastError
 	if strings.Contains(text, secret) || !strings.Contains(text, "22P02") {
-		t.Errorf("the argument, or no SQLSTATE, is in: %s", text)
+		t.Errorf("want the SQLSTATE and not the argument in: %s", text)
 	}
 }
 
@@ -61,7 +61,7 @@ func TestArgument_ThatPgxCannotEncodeIsNotExposedByItsError(t *testing.T) {
 	}
 }
 
-// showHealth is the page of the last judgement.
+// showHealth returns the document of /health/database.
 func showHealth(monitor *otelpool.Monitor) string {
 	recorder := httptest.NewRecorder()
 	monitor.Handler().ServeHTTP(recorder, httptest.NewRequest(http.MethodGet, "/health/database", nil))

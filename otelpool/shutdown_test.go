@@ -27,7 +27,7 @@ func TestShutdown_OfADrainedPoolIsImmediate(t *testing.T) {
 			t.Error(err)
 		}
 		if took := time.Since(began); took != 0 {
-			t.Errorf("it took %v", took)
+			t.Errorf("Shutdown took %v", took)
 		}
 		if h := b.monitor.Health(); h.State != healthcheck.Terminated || h.Status != healthcheck.Unknown {
 			t.Errorf("the last report says %s, %s", h.State, h.Status)
@@ -51,7 +51,7 @@ func TestShutdown_WaitsForHoldersAndLogsProgress(t *testing.T) {
 			t.Error(err)
 		}
 		if took := time.Since(began); took != 2500*time.Millisecond {
-			t.Errorf("it took %v", took)
+			t.Errorf("Shutdown took %v", took)
 		}
 		waiting := b.log.of(t, "shutdown.waiting")
 		if len(waiting) != 2 {
@@ -71,7 +71,7 @@ func TestShutdown_EndsWithItsContextAndNamesEveryHolder(t *testing.T) {
 		began := time.Now()
 		err := b.monitor.Shutdown(ctx)
 		if took := time.Since(began); took != 5*time.Second {
-			t.Errorf("it took %v", took)
+			t.Errorf("Shutdown took %v", took)
 		}
 		var blocked *otelpool.ShutdownError
 		if !errors.As(err, &blocked) || !errors.Is(err, otelpool.ErrShutdown) || !errors.Is(err, context.DeadlineExceeded) {
@@ -90,7 +90,7 @@ func TestShutdown_EndsWithItsContextAndNamesEveryHolder(t *testing.T) {
 		}
 		b.log.of(t, "shutdown.completed")[0].check(t, "WARN", "gave up waiting for held connections", "used", "holders")
 		if b.monitor.Health().State != healthcheck.Terminated {
-			t.Error("the last report does not say so")
+			t.Error("the last state is not terminated")
 		}
 		first.Release()
 		second.Release() // lets pgxpool's Close finish, and the bubble end
@@ -120,7 +120,7 @@ func TestShutdown_WithoutTheHookCountsTheHolders(t *testing.T) {
 	})
 }
 
-// The most common mistake with http.Server.Shutdown, too: the context is the one whose end began the shutdown.
+// A common mistake, also with http.Server.Shutdown: the context is the one whose end began the shutdown.
 func TestShutdown_WithADoneContextStillEndsAnIdlePool(t *testing.T) {
 	bubble(t, func(t *testing.T, b *bubbled) {
 		take(t, b.pool).Release()
@@ -139,7 +139,7 @@ func TestShutdown_WithADoneContextStillEndsAnIdlePool(t *testing.T) {
 			t.Errorf("got %v", err)
 		}
 		if took := time.Since(began); took != 0 {
-			t.Errorf("it took %v", took)
+			t.Errorf("Shutdown took %v", took)
 		}
 		conn.Release()
 	})
@@ -286,7 +286,7 @@ func TestShutdown_DoesNotOutlastItsContextForAProbeThatHangs(t *testing.T) {
 			t.Error("drained, though a connection is held")
 		}
 		if took := time.Since(began); took > 5*time.Second+100*time.Millisecond {
-			t.Errorf("it took %v", took)
+			t.Errorf("Shutdown took %v", took)
 		}
 		b.server.Hang(false)
 		conn.Release()

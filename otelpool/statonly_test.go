@@ -26,7 +26,7 @@ func TestStatOnly_SeesThePoolFromOutsideOnly(t *testing.T) {
 		t.Errorf("warnings: %v", warnings)
 	}
 	acquire(t, t.Context(), pool)
-	eventually(t, "the loop has seen the connection", func() bool {
+	eventually(t, "the connection is counted", func() bool {
 		return sum(t, collect(t, reader), "db.client.connection.count", "db.client.connection.state", "used") == 1
 	})
 	got := collect(t, reader)

@@ -41,7 +41,7 @@ func TestAverageWait_IsOfTheLastMinute(t *testing.T) {
 		take(t, b.pool).Release()
 		time.Sleep(2 * time.Second)
 		if ms := b.monitor.Stats().AvgAcquisitionTimeMS; ms > 1 {
-			t.Errorf("after a minute of better ones the average is %v ms", ms)
+			t.Errorf("two minutes after a slow acquire the average is %v ms", ms)
 		}
 	})
 }
@@ -69,7 +69,7 @@ func TestLastError_IsALostConnectionTooAndGoesAwayWithItsWindow(t *testing.T) {
 	})
 }
 
-// lastError is that of /health/database; "" is null.
+// lastError returns the last error in /health/database and its time. For null it returns "".
 func lastError(t *testing.T, m *otelpool.Monitor) (string, time.Time) {
 	t.Helper()
 	w := httptest.NewRecorder()

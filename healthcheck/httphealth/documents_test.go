@@ -91,11 +91,11 @@ func TestDocument_WhatIsNotKnownIsNull(t *testing.T) {
 	}
 	snap.LastError = "refused"
 	if got := database(t, &snap); got["last_error"] != "refused" || got["last_error_at"] != nil {
-		t.Errorf("an error of which nobody says when: %v", got)
+		t.Errorf("an error without a time: %v", got)
 	}
 }
 
-// database is what the document of a pool says of its database.
+// database returns the member database of a pool's document.
 func database(t *testing.T, snap *healthcheck.Snapshot) map[string]any {
 	t.Helper()
 	var doc struct{ Database map[string]any }
@@ -117,7 +117,7 @@ func TestDocument_TheMeanHoldIsInSeconds(t *testing.T) {
 	}
 }
 
-// Whatever the figures are, they make a document.
+// Any figures make a valid document.
 func TestDocument_AbsurdFiguresAreValidJSON(t *testing.T) {
 	report := healthcheck.Report{Status: healthcheck.Degraded, At: epoch, Usage: math.NaN(), Findings: []healthcheck.Finding{{Summary: "\x00ÿ"}},
 		Advice: healthcheck.Sizing{Known: true, ArrivalRate: math.Inf(1), MeanHold: math.MinInt64, Offered: math.NaN()}}

@@ -108,7 +108,7 @@ func TestCollector_PushesMetricsToPrometheusAndLogsToLoki(t *testing.T) {
 }
 
 func TestCollector_SendsTracesToTempoAndToJaeger(t *testing.T) {
-	// Another Collector plays both: it writes down what each of them would get.
+	// A second Collector stands for both, and writes down what each of them would get.
 	stores := collector.RunWith(t, collector.Config{
 		Files:    []string{"gateway.yaml"},
 		Overlays: []string{collector.FilesOnly},

@@ -104,7 +104,7 @@ func TestAgent_SendsSpansQueuedForALostGatewayToItsReplacement(t *testing.T) {
 }
 
 // TestTrace_HasAllItsSpansAtOneGateway sends the spans of many traces one by one, each in an export of its own. Two gateways on
-// one machine differ by their ports, which DNS does not tell: they are listed. The rest of agent.yaml is what users get.
+// one machine differ by their ports. DNS has no ports, so the gateways are listed. The rest of agent.yaml is what users get.
 func TestTrace_HasAllItsSpansAtOneGateway(t *testing.T) {
 	gateways := make([]*collector.Collector, 2)
 	var listed []string

@@ -43,7 +43,7 @@ func TestInstance_IsThePodThenTheHostWhereNoIDIsGiven(t *testing.T) {
 	})
 }
 
-// TestInstance_IsTheSameForSpansLogsAndMetrics because links lead from one to the other by it.
+// TestInstance_IsTheSameForSpansLogsAndMetrics: links from one signal to another use it.
 func TestInstance_IsTheSameForSpansLogsAndMetrics(t *testing.T) {
 	for _, file := range []string{"collector.yaml", "gateway.yaml"} {
 		t.Run(file, func(t *testing.T) {

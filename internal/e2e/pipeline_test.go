@@ -104,7 +104,7 @@ func TestSpan_ArrivesWithItsAttributes(t *testing.T) {
 	})
 }
 
-// TestLog_ArrivesWithItsEventNameAndTrace by the attribute of the conventions and by the one of older programs.
+// TestLog_ArrivesWithItsEventNameAndTrace: the name may come by the attribute of the conventions or by that of older programs.
 func TestLog_ArrivesWithItsEventNameAndTrace(t *testing.T) {
 	for _, attribute := range []string{"otel.event.name", "event.name"} {
 		t.Run(attribute, func(t *testing.T) { logArrives(t, attribute) })

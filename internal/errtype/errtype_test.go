@@ -24,7 +24,7 @@ import (
 
 func TestMain(m *testing.M) { pgtest.Main(m) }
 
-// names are all that are not SQLSTATEs.
+// names lists every name that is no SQLSTATE.
 var names = []string{Timeout, Canceled, PoolClosed, Refused, Reset, DNS, TLS, Network, Other}
 
 type panicking struct{}

@@ -88,7 +88,7 @@ func TestMembers_AreNotKnownOfANilOrZeroPool(t *testing.T) {
 	}
 }
 
-// TestMembers_MayBeReadWhileThePoolIsUsed lets the race detector look.
+// TestMembers_MayBeReadWhileThePoolIsUsed is for the race detector.
 func TestMembers_MayBeReadWhileThePoolIsUsed(t *testing.T) {
 	pool := open(t)
 	ctx, cancel := context.WithCancel(t.Context())

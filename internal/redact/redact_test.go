@@ -216,7 +216,7 @@ func FuzzPassword_NeverSurvives(f *testing.F) {
 			"one\ntwo password='" + quoted + "'\nthree",
 		} {
 			got := Text(text)
-			// Words that are in the text anyway say nothing.
+			// A password that is a word of the text itself proves nothing.
 			for _, form := range []string{password, quoted, url.QueryEscape(password), url.PathEscape(password)} {
 				if rest := Text(strings.Replace(text, form, "", 1)); len(form) > 2 && strings.Contains(got, form) && !strings.Contains(rest, form) &&
 					!strings.Contains("host=db password='' dbname=app cannot parse `: x` parse \"postgres://app:***@db/app\": invalid"+

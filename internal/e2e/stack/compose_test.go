@@ -75,7 +75,7 @@ func TestComposeFile_StartsWhatItSays(t *testing.T) {
 	}
 }
 
-// TestGrafana_LetsItsVisitorsFollowItsLinks because exemplars and log records open in Explore, which Viewers may not use.
+// TestGrafana_LetsItsVisitorsFollowItsLinks: exemplars and log records open in Explore, which the role Viewer may not use.
 func TestGrafana_LetsItsVisitorsFollowItsLinks(t *testing.T) {
 	role := compose(t, "").Services["grafana"].Environment["GF_AUTH_ANONYMOUS_ORG_ROLE"]
 	if role == nil || *role != "Editor" {
@@ -83,7 +83,7 @@ func TestGrafana_LetsItsVisitorsFollowItsLinks(t *testing.T) {
 	}
 }
 
-// TestCollector_AcceptsHowComposeStartsIt runs its command line, with and without Jaeger, past the collector's validation.
+// TestCollector_AcceptsHowComposeStartsIt has the Collector validate its command line, with and without Jaeger.
 func TestCollector_AcceptsHowComposeStartsIt(t *testing.T) {
 	binary, err := collector.Build(t.Context())
 	if err != nil {
@@ -110,7 +110,7 @@ func TestCollector_AcceptsHowComposeStartsIt(t *testing.T) {
 	}
 }
 
-// TestDemoImage_IsOneStaticProgramForNobody does what the Dockerfile does, as far as that needs no Docker.
+// TestDemoImage_IsOneStaticProgramForNobody does what the Dockerfile does where that needs no Docker.
 func TestDemoImage_IsOneStaticProgramForNobody(t *testing.T) {
 	build := compose(t, "").Services["demo"].Build
 	text, err := os.ReadFile(filepath.Join(build.Context, build.Dockerfile))

@@ -7,8 +7,8 @@ import (
 	"github.com/prometheus/prometheus/promql/parser"
 )
 
-// TestExpressions_AreAllPromQL by the parser of Prometheus itself, which also knows the types: the rate of a string is refused
-// before anybody has data for it.
+// TestExpressions_AreAllPromQL asks the parser of Prometheus itself. It also checks types: it refuses the rate of a string,
+// for example.
 func TestExpressions_AreAllPromQL(t *testing.T) {
 	all := queries(t)
 	for expr, where := range all {
@@ -19,8 +19,8 @@ func TestExpressions_AreAllPromQL(t *testing.T) {
 	t.Logf("%d expressions", len(all))
 }
 
-// TestAlerts_AddUpOverWhatIngestPathsAdd because labels differ by how a series came to Prometheus: an alert that compares
-// bare series would fire once a path.
+// TestAlerts_AddUpOverWhatIngestPathsAdd: labels depend on the path by which a series came to Prometheus. An alert that compares
+// bare series would fire once for each path.
 func TestAlerts_AddUpOverWhatIngestPathsAdd(t *testing.T) {
 	for _, a := range alerts(t) {
 		expr, err := parser.NewParser(parser.Options{}).ParseExpr(a.Expr)

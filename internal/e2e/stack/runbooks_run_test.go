@@ -24,7 +24,8 @@ import (
 	"github.com/otelpool/pgx/otelpool"
 )
 
-// TestRunbooks_EveryCommandShowsOrChangesSomething runs them where what they look for is going on. What cannot be run fails.
+// TestRunbooks_EveryCommandShowsOrChangesSomething runs each in the situation that it is for. A command that cannot be
+// run fails the test.
 func TestRunbooks_EveryCommandShowsOrChangesSomething(t *testing.T) {
 	s := newScene(t)
 	for language, run := range map[string]func(string) error{"sql": s.sql, "sh": s.shell} {

@@ -109,7 +109,7 @@ var (
 	link          = regexp.MustCompile(`\]\([^)]*\)`)
 )
 
-// TestRunbooks_NamePanelsAndEndpointsThatExist takes each name in quotes, outside of commands, for a panel's.
+// TestRunbooks_NamePanelsAndEndpointsThatExist takes each name in quotes, outside of commands, for the name of a panel.
 func TestRunbooks_NamePanelsAndEndpointsThatExist(t *testing.T) {
 	known := map[string]bool{"Connection pools": true}
 	for _, p := range theDashboard(t).Panels {
@@ -147,7 +147,7 @@ func TestRunbooks_NamePanelsAndEndpointsThatExist(t *testing.T) {
 	}
 }
 
-// TestRunbookIndex_HasEveryCauseAndAlert and no other, and of each cause the sentence that its page begins with.
+// TestRunbookIndex_HasEveryCauseAndAlert: it has no other, and with each cause the sentence that its page begins with.
 func TestRunbookIndex_HasEveryCauseAndAlert(t *testing.T) {
 	index := string(read(t, "docs", "runbooks", "README.md"))
 	var want, got []string
@@ -198,7 +198,7 @@ func TestRunbooks_EveryLinkLeadsSomewhere(t *testing.T) {
 	}
 }
 
-// TestRunbooks_SeeAFirstBurst of errors: their series is born with it, and an increase alone would show nothing.
+// TestRunbooks_SeeAFirstBurst: the series of an error begins with the first errors, so increase alone would show nothing.
 func TestRunbooks_SeeAFirstBurst(t *testing.T) {
 	const labels = `job="orders", instance="orders-1", db_client_connection_pool_name="main", error_type="28P01"`
 	type sample struct {

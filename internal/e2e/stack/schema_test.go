@@ -35,7 +35,7 @@ func TestDashboard_IsWhatGrafanasSchemaSays(t *testing.T) {
 	}
 }
 
-// TestSchema_IsThatOfTheGrafanaThatComposeStarts because a newer Grafana may know options which an older schema refuses.
+// TestSchema_IsThatOfTheGrafanaThatComposeStarts: a newer Grafana may have options that an older schema refuses.
 func TestSchema_IsThatOfTheGrafanaThatComposeStarts(t *testing.T) {
 	var manifest struct{ Dependencies map[string]string }
 	if err := json.Unmarshal(read(t, "internal", "e2e", "stack", "grafana", "package.json"), &manifest); err != nil {

@@ -9,7 +9,7 @@ import (
 	"github.com/otelpool/pgx/otelpool/internal/view"
 )
 
-// Counts are read one after the other while they move, and by several readers at once.
+// Counts are read one after the other while they grow, and by several readers at once.
 func TestMonotonic_NoCountGoesBack(t *testing.T) {
 	var s Sampler
 	read := func(acquired, released int64) (c counts.Set) {

@@ -175,7 +175,7 @@ func TestDropped_IsWrittenWithTheirNumber(t *testing.T) {
 	}
 }
 
-// slowHandler handles nothing until it is let.
+// slowHandler blocks until the test lets it go on.
 type slowHandler struct {
 	slog.Handler
 	let chan struct{}
