@@ -15,7 +15,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"go.opentelemetry.io/otel/trace"
 
-	"github.com/otelpool/pgx/internal/pgtest"
+	"github.com/otelpool/pgx/internal/testing/pgtest"
 	"github.com/otelpool/pgx/otelpool"
 )
 

@@ -65,7 +65,7 @@ func (d *demo) wait(t *testing.T) {
 // unseen are the metrics that a demo in which nothing goes wrong need not send.
 var unseen = []string{"otelpool.connect.failures", "otelpool.size.recommended"}
 
-func TestTheDemoReachesTheCollectorWithMetricsSpansAndLogs(t *testing.T) {
+func TestDemo_ReachesTheCollectorWithMetricsSpansAndLogs(t *testing.T) {
 	c, all := collector.Run(t), documented(t)
 	startDemo(t, c.OTLPEndpoint(), "-for", "8s").wait(t)
 
@@ -159,7 +159,7 @@ func count(h pmetric.Histogram) (n float64) {
 	return n
 }
 
-func TestADeadEndpointChangesNothingForTheApplication(t *testing.T) {
+func TestDeadEndpoint_ChangesNothingForTheApplication(t *testing.T) {
 	d := startDemo(t, "http://127.0.0.1:1", "-for", "6s")
 	// It cannot deliver what is left when it ends and says so; the pool was served all the same.
 	err := d.cmd.Wait()
@@ -172,7 +172,7 @@ func TestADeadEndpointChangesNothingForTheApplication(t *testing.T) {
 	}
 }
 
-func TestACollectorThatIsKilledMidRunChangesNothingForTheApplication(t *testing.T) {
+func TestKilledCollector_ChangesNothingForTheApplication(t *testing.T) {
 	c := collector.Run(t)
 	d := startDemo(t, c.OTLPEndpoint(), "-for", "10s")
 	awaitAll(t, func() error {
