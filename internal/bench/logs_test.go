@@ -11,7 +11,7 @@ import (
 	"go.opentelemetry.io/contrib/bridges/otelslog"
 	sdklog "go.opentelemetry.io/otel/sdk/log"
 
-	"github.com/otelpool/pgx/internal/pgtest"
+	"github.com/otelpool/pgx/internal/testing/pgtest"
 	"github.com/otelpool/pgx/otelpool"
 )
 
