@@ -42,11 +42,13 @@ var expected = []struct {
 		{1, []string{"otelpool.outcome", "canceled"}}, {1, []string{"otelpool.outcome", "error"}}}},
 	{"otelpool.releases", "{request}", "counter", false, []series{
 		{3, []string{"otelpool.outcome", "clean"}}, {1, []string{"otelpool.outcome", "broken"}},
-		{0, []string{"otelpool.outcome", "busy"}}, {1, []string{"otelpool.outcome", "in_transaction"}}}},
+		{0, []string{"otelpool.outcome", "busy"}}, {1, []string{"otelpool.outcome", "in_transaction"}},
+		{0, []string{"otelpool.outcome", "canceled"}}}},
 	{"otelpool.connections.opened", "{connection}", "counter", false, one(3)},
 	{"otelpool.connections.closed", "{connection}", "counter", false, []series{
 		{1, []string{"otelpool.reason", "broken"}}, {0, []string{"otelpool.reason", "busy"}},
-		{1, []string{"otelpool.reason", "in_transaction"}}, {0, []string{"otelpool.reason", "lifetime"}},
+		{1, []string{"otelpool.reason", "in_transaction"}}, {0, []string{"otelpool.reason", "canceled"}},
+		{0, []string{"otelpool.reason", "lifetime"}},
 		{0, []string{"otelpool.reason", "idle"}}, {0, []string{"otelpool.reason", "discarded"}},
 		{0, []string{"otelpool.reason", "hijacked"}}}},
 	{"otelpool.connect.failures", "{attempt}", "counter", false, one(1, "error.type", "28P01")},

@@ -27,10 +27,35 @@ func TestRelease_CountsWhyThePoolDestroysTheConnection(t *testing.T) {
 		}, ""},
 		{"its holder closed it", func(t *testing.T, conn *pgxpool.Conn) { fail(t, conn.Conn().Close(t.Context())) }, tracer.ReasonBroken},
 		{"the server ended it", func(t *testing.T, conn *pgxpool.Conn) { _, _ = conn.Exec(t.Context(), "SELECT die()") }, tracer.ReasonBroken},
-		{"a deadline passed", func(t *testing.T, conn *pgxpool.Conn) {
-			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-			defer cancel()
+		{"a deadline passed", func(t *testing.T, conn *pgxpool.Conn) { sleepUntilDeadline(t, conn) }, tracer.ReasonCanceled},
+		{"a caller gave up", func(t *testing.T, conn *pgxpool.Conn) {
+			ctx, cancel := context.WithCancel(t.Context())
+			time.AfterFunc(time.Second, cancel)
 			_, _ = conn.Exec(ctx, "SELECT pg_sleep(60)")
+		}, tracer.ReasonCanceled},
+		{"a caller gave up, and another query was tried", func(t *testing.T, conn *pgxpool.Conn) {
+			sleepUntilDeadline(t, conn)
+			_, _ = conn.Exec(t.Context(), "SELECT 1")
+		}, tracer.ReasonCanceled},
+		{"a rollback came too late", func(t *testing.T, conn *pgxpool.Conn) {
+			ctx, cancel := context.WithCancel(t.Context())
+			tx, err := conn.Begin(ctx)
+			fail(t, err)
+			cancel()
+			_ = tx.Rollback(ctx)
+		}, tracer.ReasonCanceled},
+		{"a query came too late, and the next one in time", func(t *testing.T, conn *pgxpool.Conn) {
+			ctx, cancel := context.WithCancel(t.Context())
+			cancel()
+			_, _ = conn.Exec(ctx, "SELECT 1")
+			exec(t, conn, "SELECT 1")
+		}, ""},
+		{"a query came too late, and its holder closed it after the next one", func(t *testing.T, conn *pgxpool.Conn) {
+			ctx, cancel := context.WithCancel(t.Context())
+			cancel()
+			_, _ = conn.Exec(ctx, "SELECT 1")
+			exec(t, conn, "SELECT 1")
+			fail(t, conn.Conn().Close(t.Context()))
 		}, tracer.ReasonBroken},
 		{"rows are open", func(t *testing.T, conn *pgxpool.Conn) {
 			rows, err := conn.Query(t.Context(), "SELECT generate_series(1, 10)")
@@ -64,7 +89,7 @@ func TestRelease_CountsWhyThePoolDestroysTheConnection(t *testing.T) {
 							t.Errorf("%s: %d closed, want %d", reason, n, want)
 						}
 						destroyed := counts.DestroyedBroken + counts.Name(i)
-						if !unpaired && destroyed <= counts.DestroyedInTransaction && c.Counts[destroyed] != want {
+						if !unpaired && destroyed <= counts.DestroyedCanceled && c.Counts[destroyed] != want {
 							t.Errorf("%s: %d destroyed on release, want %d", reason, c.Counts[destroyed], want)
 						}
 					}
@@ -72,6 +97,12 @@ func TestRelease_CountsWhyThePoolDestroysTheConnection(t *testing.T) {
 			})
 		}
 	}
+}
+
+func sleepUntilDeadline(t *testing.T, conn *pgxpool.Conn) {
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	_, _ = conn.Exec(ctx, "SELECT pg_sleep(60)")
 }
 
 func TestClose_HasTheReasonOfThePool(t *testing.T) {
@@ -130,7 +161,7 @@ func TestRelease_OfAConnectionThatThePoolDestroysForAnotherReasonThanItsStateIsC
 				conn.Release()
 				time.Sleep(time.Second)
 				c := w.hook.Counters()
-				destroyed := c.Counts[counts.DestroyedBroken] + c.Counts[counts.DestroyedBusy] + c.Counts[counts.DestroyedInTransaction]
+				destroyed := c.Counts[counts.DestroyedBroken] + c.Counts[counts.DestroyedBusy] + c.Counts[counts.DestroyedInTransaction] + c.Counts[counts.DestroyedCanceled]
 				if c.Counts[counts.Released] != 1 || destroyed != 0 || closed(&c) != 1 {
 					t.Errorf("%d released, %d of them destroyed for their state, %d closed", c.Counts[counts.Released], destroyed, closed(&c))
 				}

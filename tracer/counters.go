@@ -86,7 +86,7 @@ func (t *Tracer) Counters() Counters {
 		set[name] = c.load(name)
 	}
 	set[counts.WaitTime], set[counts.UseTime] = t.waits.total(), t.uses.total()
-	destroyed := set[counts.DestroyedBroken] + set[counts.DestroyedBusy] + set[counts.DestroyedInTransaction]
+	destroyed := set[counts.DestroyedBroken] + set[counts.DestroyedBusy] + set[counts.DestroyedInTransaction] + set[counts.DestroyedCanceled]
 	set[counts.ReleasedClean] = max(0, set[counts.Released]-destroyed)
 	out.Waiting = set[counts.Started] - ended(set)
 	return out

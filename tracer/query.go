@@ -99,7 +99,10 @@ func (t *Tracer) endQuery(conn *pgx.Conn, err error, noted bool) {
 		return
 	}
 	now := t.now()
-	if err != nil && !s.gone.Load() {
+	if err == nil {
+		s.canceledBy = 0
+	} else if !s.gone.Load() {
+		s.cut(err, now)
 		if !noted {
 			t.queryFailed(now, err)
 		}

@@ -35,6 +35,9 @@ type slot struct {
 	// For whoever owns the connection.
 	released  int64       // when it last went back to the pool
 	destroyed counts.Name // why the pool destroys it after its release, as a count of closes; 0 if it does not
+
+	canceledBy    cut   // what ended the last query, if its caller did
+	canceledAfter int64 // how long that query had run
 }
 
 // slotIn returns the slot that t keeps in conn, nil if there is none. The caller must own conn.

@@ -14,8 +14,9 @@ type Snapshot struct {
 	Counters Counters
 	Faults   Faults
 
-	Holders []Holder // oldest first, without stacks beyond their first frame
-	Waiters []Waiter // oldest first, likewise
+	Holders  []Holder       // oldest first, without stacks beyond their first frame
+	Waiters  []Waiter       // oldest first, likewise
+	Canceled []CanceledHold // the last that ended with [ReasonCanceled], oldest first, at most 64
 
 	// MinWait and PeakWait are of the acquires that ended since the previous sweep; Ended is how many did.
 	MinWait, PeakWait time.Duration
@@ -84,6 +85,7 @@ func (t *Tracer) finish(snap *Snapshot) {
 		EvidenceIdleHeld: t.sweep.suspects[EvidenceIdleHeld], EvidenceOrphaned: t.sweep.suspects[EvidenceOrphaned],
 	}
 	snap.Recovered = t.sweep.recovered
+	snap.Canceled = t.canceled.list(t)
 	snap.Events, snap.Dropped = t.events.drain(t), t.events.dropped.Load()
 }
 

@@ -53,6 +53,8 @@ type Tracer struct {
 	faults  faults
 	events  eventQueue
 
+	canceled canceledHolds
+
 	waits    durations // of acquires
 	uses     durations // of holds
 	creates  backlog[create]

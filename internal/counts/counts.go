@@ -45,11 +45,13 @@ const (
 	DestroyedBroken
 	DestroyedBusy
 	DestroyedInTransaction
+	DestroyedCanceled
 
 	// Connections closed, by reason.
 	ClosedBroken
 	ClosedBusy
 	ClosedInTransaction
+	ClosedCanceled
 	ClosedLifetime
 	ClosedIdle
 	ClosedDiscarded

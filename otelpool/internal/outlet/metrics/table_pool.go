@@ -77,10 +77,11 @@ var traffic = []Instrument{
 var connections = []Instrument{
 	{
 		Name: "otelpool.releases", Unit: "{request}", Kind: Counter, Hook: true,
-		Description: "Releases, by the state in which the connection came back: clean, or broken, busy or in a transaction, for which the pool destroys it.",
+		Description: "Releases, by the state in which the connection came back: clean, or broken, busy, in a transaction or canceled, for which the pool destroys it.",
 		Attribute:   telemetry.KeyOutcome,
 		points: countsBy(countOf{"clean", counts.ReleasedClean}, countOf{"broken", counts.DestroyedBroken},
-			countOf{"busy", counts.DestroyedBusy}, countOf{"in_transaction", counts.DestroyedInTransaction}),
+			countOf{"busy", counts.DestroyedBusy}, countOf{"in_transaction", counts.DestroyedInTransaction},
+			countOf{"canceled", counts.DestroyedCanceled}),
 	},
 	{
 		Name: "otelpool.connections.opened", Unit: "{connection}", Kind: Counter, Hook: true,
