@@ -20,6 +20,7 @@ const (
 	CauseServerShutdown      Cause = "server_shutdown"
 	CauseReadOnly            Cause = "read_only"
 	CauseSlowConnect         Cause = "slow_connect"
+	CauseCancelChurn         Cause = "cancel_churn"
 	CauseProcessStarved      Cause = "process_starved"
 	CauseInsufficientData    Cause = "insufficient_data"
 )
@@ -69,6 +70,9 @@ var causes = [...]struct {
 	{CauseSlowConnect,
 		"Requests wait for connections to be made: DNS, TLS, authentication or distance make each one slow.",
 		"requests wait and connects take as long as the waits"},
+	{CauseCancelChurn,
+		"Queries are cancelled, by deadlines or by callers who give up, and pgx closes the connection of each: the pool is busy making new ones.",
+		"within 5 s as many connections closed by cancelled queries as the pool has, at least 10, nearly as many made anew, and callers who wait longer than the target on average"},
 	{CauseProcessStarved,
 		"The process itself did not get to run: too little CPU, long garbage collections, a paused machine.",
 		"samples come late"},

@@ -22,6 +22,7 @@ var diagnoses = [...]func(*facts, *verdict) candidate{
 	diagnoseNested,
 	diagnoseHeldIdle,
 	diagnoseLocks,
+	diagnoseChurn,
 	diagnoseSlowDatabase,
 	diagnoseUndersized,
 	diagnoseStarved,

@@ -31,7 +31,7 @@ func diagnoseUndersized(f *facts, v *verdict) candidate {
 	if f.idleDemand() {
 		weight -= lessIfIdleDemand
 	}
-	if c.count[leaked]+c.count[nested] > 0 {
+	if c.count[leaked]+c.count[nested] > 0 || f.churn.much {
 		weight = min(weight, weightUndersized) // behind the defect that is certain
 	}
 	summary, advice := f.growth(&s)

@@ -24,6 +24,7 @@ type facts struct {
 	baseline  baseline
 	reach     reach
 	holders   holderUsage
+	churn     churn
 }
 
 func newFacts(p *Policy, recent window, b baseline) *facts {
@@ -37,6 +38,7 @@ func newFacts(p *Policy, recent window, b baseline) *facts {
 	f.minute = between(recent.back(time.Minute), f.s)
 	f.reach = newReach(f)
 	f.holders = newHolderUsage(f)
+	f.churn = newChurn(f)
 	return f
 }
 

@@ -21,6 +21,7 @@ const (
 	queueStands                        // even the shortest wait is too long
 	peakWait                           // one wait was too long
 	crowded                            // nearly full, and somebody waits
+	churning                           // cancelled queries close connections, and callers wait for new ones
 	leakHeld                           // connections have leaked
 	starved                            // our own process did not get to run
 	thresholds                         // a ratio that the policy itself forbids
@@ -162,6 +163,9 @@ func (f *facts) evidenceRules(v *verdict) {
 	if u := usage(f.s); (u >= p.UsageDegraded || saturated(f.s)) && t.Waiting > 0 && t.OldestWait > p.WaitTarget {
 		v.add(Degraded, crowded, "%d of %d connections in use with %s waiting", f.s.Pool.Used, f.s.Pool.Max,
 			count(t.Waiting, "request"))
+	}
+	if c := &f.churn; c.much && c.waits {
+		v.add(Degraded, churning, "%s closed by cancelled queries in %s", count(c.closed, "connection"), short(f.recent.span))
 	}
 	if n := f.holders.count[leaked]; n > 0 {
 		v.add(Degraded, leakHeld, "%s leaked", count(n, "connection"))

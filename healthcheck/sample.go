@@ -24,6 +24,8 @@ type Sample struct {
 	Server  *ServerView
 	Probe   Probe
 
+	Canceled []CanceledHold // the last whose connection was closed because its query was cancelled, oldest first, at most 64
+
 	// HasTracer says whether a hook observes the pool. Without it (stat-only mode) only Pool and what pgxpool counts itself
 	// (Acquired, Canceled) are known, and the judge must not read zeros as good news.
 	HasTracer bool
@@ -98,6 +100,14 @@ type HeldConn struct {
 type PendingAcquire struct {
 	Site          string
 	NestedAcquire bool // its request already holds a connection of this pool
+}
+
+// CanceledHold is a hold that cost the pool its connection: pgx closes a connection whose query's context ends.
+type CanceledHold struct {
+	At       time.Time
+	Site     string        // where the connection was taken
+	After    time.Duration // how long the query had run
+	Deadline bool          // its deadline had passed; otherwise its caller gave up
 }
 
 // Probe is what the facade's own connection, outside the pool, found while the pool was not healthy. The zero value says

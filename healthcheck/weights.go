@@ -16,6 +16,7 @@ const (
 	weightWriteRefused   = 85.0
 	weightConnectFailing = 80.0 // new connections fail for this reason; those that exist serve
 	weightSessionsLost   = 75.0 // sessions ended before the connects failed: behind why these fail
+	weightChurnConnects  = 76.0 // so too, and most connects replace what cancelled queries have closed
 	weightSlowConnect    = 75.0 // the pool is not full, so who waits, waits for a connect
 
 	// It happened lately and is over: the younger and the more specific first.
@@ -30,6 +31,7 @@ const (
 	weightNested       = 46.0
 	weightLocks        = 46.0
 	weightLeakShare    = 45.0
+	weightChurn        = 44.0 // grows with the share of the holds that were cancelled: counted, so before slowness
 	weightHeldIdle     = 40.0
 	weightSlowDatabase = 40.0
 	weightUndersized   = 38.0

@@ -25,7 +25,7 @@ func (w *window) add(s Sample) {
 		if s.At.Before(last.At) {
 			*w = (*w)[:0]
 		} else {
-			last.Holders, last.Waiters, last.Server = nil, nil, nil
+			last.Holders, last.Waiters, last.Canceled, last.Server = nil, nil, nil, nil
 		}
 	}
 	if len(*w) == windowSize {

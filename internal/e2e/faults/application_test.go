@@ -96,6 +96,13 @@ var applicationFaults = []scenario{
 	{name: "too small a pool", truth: causes(healthcheck.CauseUndersized), sizes: []size{{2, 0}, {4, 2}}, fault: func(b *bench) func() {
 		return b.load(12*int(b.pool.Stat().MaxConns()), func(ctx context.Context) { _, _ = b.pool.Exec(ctx, "SELECT pg_sleep(0.004)") })
 	}},
+	{name: "deadlines shorter than the queries", truth: causes(healthcheck.CauseCancelChurn), sizes: usual, fault: func(b *bench) func() {
+		return b.load(b.crowd(), func(ctx context.Context) {
+			within, cancel := context.WithTimeout(ctx, 50*time.Millisecond)
+			defer cancel()
+			_, _ = b.pool.Exec(within, "SELECT pg_sleep(0.5)")
+		})
+	}},
 	{name: "slow hook before connect", truth: causes(healthcheck.CauseSlowConnect), sizes: usual, tweak: slowHook, fault: func(b *bench) func() {
 		b.broken.Store(true)
 		end := b.load(1, func(ctx context.Context) { b.pool.Reset(); sleep(ctx, 500*time.Millisecond) })

@@ -25,6 +25,7 @@ func sample(v *view.View, late time.Duration, closed bool) healthcheck.Sample {
 	s.Counts = v.Hook.Counters.Counts
 	s.Traffic, s.Connect = traffic(&v.Hook), connects(&v.Hook)
 	s.Holders, s.Waiters = heldConns(v.Hook.Holders), pendingAcquires(v.Hook.Waiters)
+	s.Canceled = canceledHolds(v.Hook.Canceled)
 	return s
 }
 
@@ -75,6 +76,14 @@ func pendingAcquires(waiting []tracer.Waiter) []healthcheck.PendingAcquire {
 	for i := range waiting {
 		w := &waiting[i]
 		out = append(out, healthcheck.PendingAcquire{Site: w.Site, NestedAcquire: w.NestedAcquire})
+	}
+	return out
+}
+
+func canceledHolds(canceled []tracer.CanceledHold) []healthcheck.CanceledHold {
+	out := make([]healthcheck.CanceledHold, 0, len(canceled))
+	for _, c := range canceled {
+		out = append(out, healthcheck.CanceledHold{At: c.At, Site: c.Site, After: c.Query, Deadline: c.Deadline})
 	}
 	return out
 }
