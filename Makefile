@@ -34,7 +34,7 @@ bench-check: deps-valgrind ## count the hook's instructions and allocations, fai
 	go run ./internal/bench/check $(if $(UPDATE),-update)
 
 .PHONY: faults
-faults: deps-postgres ## break real pools and servers in every known way and check what is said (prints the matrix)
+faults: deps-postgres deps-pgbouncer ## break real pools and servers in every known way and check what is said (prints the matrix)
 	cd internal/e2e && go test -count=1 -v -timeout 20m ./faults
 
 # Not a dependency of go.mod: a linter's own dependencies are no business of the library's users.
@@ -47,7 +47,7 @@ lint: ## check format, length of files, go.mod, go vet and staticcheck, of every
 # -count=1: the test cache does not see the programs and configurations that these tests run. The faults come by themselves: a
 # machine that is busy with other tests would be slow, and be called so.
 .PHONY: e2e
-e2e: deps-postgres deps-e2e bench-check ## test against a real Collector and Prometheus (builds the Collector: minutes, the first time)
+e2e: deps-postgres deps-pgbouncer deps-e2e bench-check ## test against a real Collector and Prometheus (builds the Collector: minutes, the first time)
 	cd internal/e2e && go test -count=1 -timeout 30m $$(go list ./... | grep -v /faults$$)
 	cd internal/e2e && go test -count=1 -timeout 30m ./faults
 
@@ -61,9 +61,12 @@ clean: ## remove what builds, benchmarks and profiles left in the tree
 	find . -type f \( -name '*.test' -o -name '*.out' -o -name '*.prof' \) -delete
 
 # What a fresh machine lacks. On Debian and Ubuntu it is installed where we may; else one line says what to install.
-.PHONY: deps-postgres deps-compiler deps-e2e deps-valgrind
+.PHONY: deps-postgres deps-pgbouncer deps-compiler deps-e2e deps-valgrind
 deps-postgres:
 	@sh internal/scripts/deps.sh postgres
+
+deps-pgbouncer:
+	@sh internal/scripts/deps.sh pgbouncer
 
 deps-compiler:
 	@sh internal/scripts/deps.sh compiler

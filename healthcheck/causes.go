@@ -19,6 +19,7 @@ const (
 	CauseServerStarting      Cause = "server_starting"
 	CauseServerShutdown      Cause = "server_shutdown"
 	CauseReadOnly            Cause = "read_only"
+	CausePoolerQueue         Cause = "pooler_queue"
 	CauseSlowConnect         Cause = "slow_connect"
 	CauseCancelChurn         Cause = "cancel_churn"
 	CauseProcessStarved      Cause = "process_starved"
@@ -49,6 +50,9 @@ var causes = [...]struct {
 	{CauseUndersized,
 		"The pool is too small for its traffic: holds are short, connections are used well, and callers still wait.",
 		"a queue although holds are short, used well and no slower than before"},
+	{CausePoolerQueue,
+		"Queries wait in a connection pooler, such as PgBouncer, for one of the few connections that it has to the server.",
+		"a pooler is recognised by its PIDs; more queries are under way than the server has sessions of our role, or the probe is let in and waits for a session; and others are answered"},
 	{CauseUnreachable,
 		"The database cannot be reached: refused, no such host, no answer, or cut connections.",
 		"connects fail (refused, DNS, TLS, timeout, reset, SQLSTATE 08xxx), or nothing comes back: after 5 s of silence that is an outage; after half a second, if connects used to be quick, it explains why callers wait"},
@@ -57,7 +61,7 @@ var causes = [...]struct {
 		"SQLSTATE 28xxx, 3D000, 42501 or 57P04 on connect; after 28xxx the probe does not try again"},
 	{CauseTooManyConnections,
 		"The server has no connection left, or the role or the database has reached its limit (SQLSTATE 53300).",
-		"53300 or 53400 on connect"},
+		"53300 or 53400 on connect, or a pooler's words, such as `max_client_conn`"},
 	{CauseServerStarting,
 		"The server is starting up or recovering and takes no connections yet (57P03).",
 		"57P03"},

@@ -23,6 +23,7 @@ var diagnoses = [...]func(*facts, *verdict) candidate{
 	diagnoseHeldIdle,
 	diagnoseLocks,
 	diagnoseChurn,
+	diagnosePoolerQueue,
 	diagnoseSlowDatabase,
 	diagnoseUndersized,
 	diagnoseStarved,

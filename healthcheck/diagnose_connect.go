@@ -25,6 +25,9 @@ func diagnoseConnecting(f *facts, v *verdict) candidate {
 	default:
 		return candidate{}
 	}
+	if r.noServer {
+		return f.noServerBehind(weight)
+	}
 	if !r.failing() && v.symptoms&cannotServe != 0 {
 		return f.noAnswer(weight)
 	}

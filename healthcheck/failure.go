@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/otelpool/pgx/internal/errtype"
+	"github.com/otelpool/pgx/internal/pooler"
 )
 
 // failure is an error of reaching the server, and when it happened; the zero failure is none.
@@ -28,6 +29,9 @@ func (e failure) cause() Cause {
 	if c == CauseServerStarting && strings.Contains(e.text, "shutting down") {
 		return CauseServerShutdown
 	}
+	if e.complaint() == pooler.Full {
+		return CauseTooManyConnections
+	}
 	if _, ok := remedies[string(c)]; !ok {
 		return CauseInsufficientData // an error that no connect should end with
 	}
@@ -36,7 +40,16 @@ func (e failure) cause() Cause {
 
 func (e failure) candidate(weight float64, evidence []string) candidate {
 	fix := remedyFor(e.cause(), e.kind)
+	if fixed, is := poolerRemedies[e.complaint()]; is {
+		fix = fixed
+	}
 	return newCandidate(weight, e.cause(), fix.summary, evidence, fix.advice)
+}
+
+// complaint is what a pooler in front of the server complained of, if it did.
+func (e failure) complaint() pooler.Complaint {
+	complaint, _ := pooler.Read(e.text)
+	return complaint
 }
 
 // remedy is what to say about a failed connect.

@@ -20,6 +20,7 @@ type reach struct {
 	connect        failure   // the last attempt to connect that failed, the pool's or the probe's
 	lost           failure   // the last connection that broke
 	silence        silence
+	noServer       bool // a pooler answers, and has had no server for our queries of late
 
 	troubleAt   time.Time // the last sign of failed connects, lost connections, or acquires that failed for these
 	recoveredAt time.Time // when the server was first seen to answer after that; zero while it has not
@@ -44,6 +45,7 @@ func newReach(f *facts) reach {
 	if !r.troubleAt.IsZero() && r.lastAnsweredAt.After(r.troubleAt) {
 		r.recoveredAt = firstAnswerAfter(r.troubleAt, f.all)
 	}
+	r.noServer = poolerAlone(f.all, &r)
 	return r
 }
 
@@ -63,6 +65,9 @@ func (r *reach) failing() bool {
 
 // noUsablePath says that the pool has nothing left to serve with: no connection, or none over which anything comes back.
 func (r *reach) noUsablePath() bool {
+	if r.noServer {
+		return true
+	}
 	cut := r.usable == 0 || r.silence.answers >= outageSilence
 	return cut && (r.failing() || r.silence.connects >= outageSilence)
 }
@@ -120,5 +125,5 @@ func lastLost(all window) failure {
 	if c.LastLostType == errtype.Canceled {
 		return failure{}
 	}
-	return failure{at: c.LastLostAt, kind: c.LastLostType}
+	return failure{at: c.LastLostAt, kind: c.LastLostType, text: c.LastLost}
 }

@@ -91,7 +91,9 @@ func (f *facts) serviceRules(v *verdict) {
 	if !r.noUsablePath() {
 		return
 	}
-	if r.failing() {
+	if r.noServer {
+		v.add(Unhealthy, cannotServe, "the pooler has no server for our queries; the last failed %s: %s", f.ago(r.lost.at), r.lost)
+	} else if r.failing() {
 		v.add(Unhealthy, cannotServe, "the last attempt to connect failed %s: %s", f.ago(r.connect.at), r.connect.kind)
 	} else if !v.late {
 		v.add(Unhealthy, cannotServe, "connects have been without an answer for %s", short(r.silence.connects))

@@ -29,6 +29,8 @@ type Sample struct {
 	// HasTracer says whether a hook observes the pool. Without it (stat-only mode) only Pool and what pgxpool counts itself
 	// (Acquired, Canceled) are known, and the judge must not read zeros as good news.
 	HasTracer bool
+	// Pooled says that a connection pooler such as PgBouncer stands between pool and server: the PIDs of holders are the pooler's.
+	Pooled bool
 	// Closed says that the pool was closed or is shutting down.
 	Closed bool
 }
@@ -77,6 +79,7 @@ type Connects struct {
 	LastErrorAt   time.Time
 
 	LastLostType string // error.type of the last query that lost its connection, when a query saw it
+	LastLost     string // what a pooler said of it, without secrets
 	LastLostAt   time.Time
 	ReadOnlyAt   time.Time // when a statement was last refused by SQLSTATE 25006 (read_only_sql_transaction)
 }
@@ -114,6 +117,7 @@ type CanceledHold struct {
 // that nothing was tried.
 type Probe struct {
 	TryingSince time.Time // when the attempt in flight began; zero when none is
+	AskedSince  time.Time // so too, and it is connected: it has asked, and waits for the first answer
 	OKAt        time.Time // when the server last answered
 
 	// The last failure; it stays after a later success: compare ErrorAt with OKAt.
@@ -130,6 +134,7 @@ type ServerView struct {
 	MaxConns    int       // the server's max_connections
 	InRecovery  bool
 	ReadOnly    bool // default_transaction_read_only or in recovery
+	Sessions    int  // those of our role in our database, the probe's included: what a pooler may have lent us
 }
 
 // Backend is one row of pg_stat_activity about one of our own connections.

@@ -30,6 +30,7 @@ const (
 	// shares the more certain cause comes first: a nested acquire and a lock are known, slowness is compared, size is left over.
 	weightNested       = 46.0
 	weightLocks        = 46.0
+	weightPoolerQueue  = 46.0
 	weightLeakShare    = 45.0
 	weightChurn        = 44.0 // grows with the share of the holds that were cancelled: counted, so before slowness
 	weightHeldIdle     = 40.0

@@ -11,6 +11,7 @@ import (
 
 	"github.com/otelpool/pgx/internal/counts"
 	"github.com/otelpool/pgx/internal/errtype"
+	"github.com/otelpool/pgx/internal/pooler"
 	"github.com/otelpool/pgx/internal/redact"
 )
 
@@ -92,15 +93,28 @@ func (t *Tracer) queryFailed(at int64, err error) {
 
 // connectionLost notes a connection that broke under its query. One that the client itself gave up on, by a deadline or a
 // cancellation, says nothing about the server.
-func (t *Tracer) connectionLost(s *slot, at int64, kind string) {
+func (t *Tracer) connectionLost(s *slot, at int64, err error) {
+	kind := errtype.Of(err)
 	if kind == errtype.Timeout || kind == errtype.Canceled {
 		return
 	}
 	t.counters.add(counts.Lost, 1)
-	t.faults.lost.note(at, kind, nil)
+	t.faults.lost.note(at, kind, poolersWords(err))
 	if !t.events.push(event{kind: EventConnectionLost, at: at, pid: s.pid, errorType: kind}) {
 		t.events.dropped.Add(1)
 	}
+}
+
+// poolersWords is what a pooler said, as far as it is known to quote no data; nil if it was no pooler.
+func poolersWords(err error) error {
+	var refusal *pgconn.PgError
+	if !errors.As(err, &refusal) {
+		return nil
+	}
+	if _, words := pooler.Read(refusal.Message); words != "" {
+		return errors.New(words)
+	}
+	return nil
 }
 
 // Faults are the last errors of each kind; [Counters] says how many there were.

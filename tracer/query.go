@@ -4,8 +4,6 @@ import (
 	"context"
 
 	"github.com/jackc/pgx/v5"
-
-	"github.com/otelpool/pgx/internal/errtype"
 )
 
 // The query hooks keep the activity of the hold up to date. A connection is used by one goroutine at a time, so each
@@ -107,7 +105,7 @@ func (t *Tracer) endQuery(conn *pgx.Conn, err error, noted bool) {
 			t.queryFailed(now, err)
 		}
 		if conn.IsClosed() && !s.gone.Swap(true) {
-			t.connectionLost(s, now, errtype.Of(err))
+			t.connectionLost(s, now, err)
 		}
 	}
 	if a := s.hold.Load(); a != nil {

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgconn"
+
 	"github.com/otelpool/pgx/internal/counts"
 )
 
@@ -159,7 +161,7 @@ func TestSweep_LeavesSuspicionsBeyondTheBoundOfEventsToTheNext(t *testing.T) {
 func TestSweep_CountsOtherEventsBeyondTheBound(t *testing.T) {
 	tr := New(Options{})
 	for range maxEvents + 44 {
-		tr.connectionLost(&slot{}, tr.now(), "57P01")
+		tr.connectionLost(&slot{}, tr.now(), &pgconn.PgError{Code: "57P01"})
 	}
 	if snap := tr.Sweep(func() int { return 0 }, 0); len(snap.Events) != maxEvents || snap.Dropped != 44 {
 		t.Errorf("%d events, %d dropped", len(snap.Events), snap.Dropped)

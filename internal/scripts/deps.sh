@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes sure that a tool the tests need is there: deps.sh postgres|compiler|prometheus|node|clients|valgrind …
+# Makes sure that a tool the tests need is there: deps.sh postgres|compiler|pgbouncer|prometheus|node|clients|valgrind …
 #
 # On Debian and Ubuntu it installs the distribution's package, as root or by a sudo that asks for no password. Elsewhere it
 # says in one line what to install, and fails. It never asks a question, and starts no service.
@@ -24,6 +24,11 @@ have_postgres() {
 have_compiler() {
     command -v "${CC:-gcc}" >/dev/null &&
         echo '#include <stdlib.h>' | "${CC:-gcc}" -x c -E - >/dev/null 2>&1
+}
+
+# Debian has it where only root looks.
+have_pgbouncer() {
+    command -v pgbouncer >/dev/null || [ -x /usr/sbin/pgbouncer ]
 }
 
 have_prometheus() {
@@ -106,6 +111,7 @@ undo() {
     # Not started now, it would be at the next boot.
     if [ -d /run/systemd/system ]; then
         systemctl disable --quiet prometheus 2>/dev/null || :
+        systemctl disable --quiet pgbouncer 2>/dev/null || :
     fi
 }
 
@@ -124,6 +130,10 @@ for tool in "$@"; do
     compiler)
         need compiler "the race detector needs a C compiler: apt-get install gcc libc6-dev (Debian, Ubuntu),\
  dnf install gcc (Fedora), apk add build-base (Alpine), xcode-select --install (macOS)" gcc libc6-dev
+        ;;
+    pgbouncer)
+        need pgbouncer "PgBouncer is not installed: apt-get install pgbouncer (Debian, Ubuntu), dnf install pgbouncer (Fedora),\
+ apk add pgbouncer (Alpine), brew install pgbouncer (macOS)" pgbouncer
         ;;
     prometheus)
         need prometheus "Prometheus is not installed: apt-get install prometheus (Debian, Ubuntu),\

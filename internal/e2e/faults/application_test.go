@@ -21,6 +21,7 @@ type scenario struct {
 	own     bool              // has the server for itself, since it breaks it
 	server  []postgres.Option // has a server made for it
 	proxied bool              // has a network between pool and server
+	pooler  map[string]string // has a PgBouncer between them, with these settings
 	outage  bool              // takes the database away
 	cold    bool              // is there before the pool
 	quiet   bool              // no traffic beside the fault

@@ -61,7 +61,7 @@ func TestFaults_AreNamedRightlyAndInTime(t *testing.T) {
 	var seen matrix
 	t.Run("scenarios", func(t *testing.T) {
 		servers := newServers(t)
-		for _, s := range slices.Concat(applicationFaults, serverFaults, networkFaults) {
+		for _, s := range slices.Concat(applicationFaults, serverFaults, networkFaults, poolerFaults) {
 			for _, size := range s.sizes {
 				t.Run(fmt.Sprintf("%s/max=%d,min=%d", s.name, size.max, size.min), func(t *testing.T) {
 					t.Parallel()
@@ -92,6 +92,9 @@ func (b *bench) suffer(s scenario, size size) (o outcome) {
 	o = outcome{name: s.name, size: size, truth: s.truth[0], outage: s.outage, limit: 3*interval + s.shows}
 	if s.proxied {
 		b.network = newNetwork(b.t, fmt.Sprintf("%s:%d", b.server.Host(), b.server.Port()))
+	}
+	if s.pooler != nil {
+		defer b.behindPooler(s.pooler)()
 	}
 	var heal func()
 	var begun time.Time

@@ -1,10 +1,12 @@
 package observe
 
 import (
+	"slices"
 	"time"
 
 	"github.com/otelpool/pgx/healthcheck"
 	"github.com/otelpool/pgx/internal/counts"
+	"github.com/otelpool/pgx/internal/pooler"
 	"github.com/otelpool/pgx/otelpool/internal/view"
 	"github.com/otelpool/pgx/tracer"
 )
@@ -25,6 +27,7 @@ func sample(v *view.View, late time.Duration, closed bool) healthcheck.Sample {
 	s.Counts = v.Hook.Counters.Counts
 	s.Traffic, s.Connect = traffic(&v.Hook), connects(&v.Hook)
 	s.Holders, s.Waiters = heldConns(v.Hook.Holders), pendingAcquires(v.Hook.Waiters)
+	s.Pooled = pooled(v)
 	s.Canceled = canceledHolds(v.Hook.Canceled)
 	return s
 }
@@ -52,8 +55,16 @@ func connects(snap *tracer.Snapshot) healthcheck.Connects {
 	return healthcheck.Connects{
 		InFlight: int(c.Connecting), LastTime: c.LastCreate, LastAt: c.LastOpenedAt,
 		LastError: f.Connect.Text, LastErrorType: f.Connect.Type, LastErrorAt: f.Connect.At,
-		LastLostType: f.Lost.Type, LastLostAt: f.Lost.At, ReadOnlyAt: f.ReadOnly.At,
+		LastLostType: f.Lost.Type, LastLost: f.Lost.Text, LastLostAt: f.Lost.At, ReadOnlyAt: f.ReadOnly.At,
 	}
+}
+
+// pooled says whether a pooler stands before the server. Until the server was asked, PIDs tell that can be none.
+func pooled(v *view.View) bool {
+	if v.Probe.Asked {
+		return v.Probe.Pooled
+	}
+	return slices.ContainsFunc(v.Hook.Holders, func(h tracer.Holder) bool { return pooler.IsKey(h.PID) })
 }
 
 func heldConns(held []tracer.Holder) []healthcheck.HeldConn {

@@ -206,10 +206,10 @@ func (p *Probe) connected(failedBefore bool) (reconnected bool) {
 // held lists the backends of the connections in use, as of the latest view.
 func (p *Probe) held() (pids []int32) {
 	p.mu.Lock()
-	v := p.latest
+	v, pooled := p.latest, p.state.Pooled
 	p.mu.Unlock()
-	if v == nil {
-		return nil
+	if v == nil || pooled {
+		return nil // a pooler's PIDs are no backend's, or another one's
 	}
 	for i := range v.Hook.Holders {
 		pids = append(pids, int32(v.Hook.Holders[i].PID))

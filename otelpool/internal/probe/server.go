@@ -16,7 +16,8 @@ const serverSQL = `
 SELECT (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'),
        current_setting('max_connections')::int,
        pg_is_in_recovery(),
-       current_setting('default_transaction_read_only')::bool`
+       current_setting('default_transaction_read_only')::bool,
+       (SELECT count(*) FROM pg_stat_activity WHERE usename = current_user AND datname = current_database())`
 
 // backendsSQL asks what the server is doing for the given backends. Any role may see its own; of others it sees nulls.
 const backendsSQL = `
@@ -31,7 +32,7 @@ func (p *Probe) look(ctx context.Context, conn *pgx.Conn) (*healthcheck.ServerVi
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	view := &healthcheck.ServerView{At: time.Now()}
-	err := conn.QueryRow(ctx, serverSQL).Scan(&view.Connections, &view.MaxConns, &view.InRecovery, &view.ReadOnly)
+	err := conn.QueryRow(ctx, serverSQL).Scan(&view.Connections, &view.MaxConns, &view.InRecovery, &view.ReadOnly, &view.Sessions)
 	if err != nil {
 		return nil, fmt.Errorf("ask the server about itself: %w", err)
 	}

@@ -82,7 +82,31 @@ func (p *Probe) try(ctx context.Context) (*pgx.Conn, error) {
 			return nil, err
 		}
 	}
-	return pgx.ConnectConfig(ctx, config)
+	conn, err := pgx.ConnectConfig(ctx, config)
+	if err != nil {
+		return nil, err
+	}
+	if err := p.identify(ctx, conn); err != nil {
+		hangUp(conn)
+		return nil, err
+	}
+	return conn, nil
+}
+
+// identify asks who answers: a pooler takes connections though its server is gone, and makes up the PID that it gives away. What
+// is not understood is an answer, too.
+func (p *Probe) identify(ctx context.Context, conn *pgx.Conn) error {
+	p.note(func(s *view.Probe) { s.AskedSince = time.Now() })
+	defer p.note(func(s *view.Probe) { s.AskedSince = time.Time{} })
+	var pid int32
+	err := conn.QueryRow(ctx, "SELECT pg_backend_pid()").Scan(&pid)
+	if err != nil && (conn.IsClosed() || ctx.Err() != nil) {
+		return err
+	}
+	if err == nil {
+		p.note(func(s *view.Probe) { s.Asked, s.Pooled = true, uint32(pid) != conn.PgConn().PID() })
+	}
+	return nil
 }
 
 // watch looks at our backends once a tick until ctx is done or the connection breaks. It says whether the server ever

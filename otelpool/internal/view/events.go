@@ -89,6 +89,9 @@ type Probe struct {
 	healthcheck.Probe
 	Server            *healthcheck.ServerView // what the server said about our backends; nil while nobody asks
 	Succeeded, Failed int64                   // attempts: that found a lost server back, and that failed
+
+	// Pooled says that the server knew the probe by another PID than the one that was given to it. Asked is false until it was asked.
+	Pooled, Asked bool
 }
 
 // Attempts is how often the probe has tried to connect, as far as it mattered.
