@@ -27,12 +27,15 @@ func diagnoseShutdown(f *facts, v *verdict) candidate {
 	default:
 		weight = f.weighPast(v, weightSessionsLostBefore)
 	}
-	evidence := []string{fmt.Sprintf("the last connection was lost %s%s", f.ago(r.lost.at), parenthesised(r.lost.kind)),
+	evidence := []string{fmt.Sprintf("the last connection was lost %s%s", f.ago(r.lost.at), parenthesised(r.lost.String())),
 		count(f.s.Counts[counts.Lost], "connection") + " lost so far"}
 	if !r.lastAnsweredAt.After(r.lost.at) {
 		evidence = append(evidence, "nothing has connected since")
 	} else {
 		evidence = append(evidence, "the server answered again within "+short(max(0, firstAnswerAfter(r.lost.at, f.all).Sub(r.lost.at))))
+	}
+	if r.lost.complaint() != 0 {
+		return r.lost.candidate(weight, evidence)
 	}
 	return lostFinding(weight, cause, evidence)
 }

@@ -19,16 +19,16 @@ var poolerRemedies = map[pooler.Complaint]remedy{
 
 // poolerAlone says that a pooler let us in and had no server for us: queries broke with words that only it has, and nothing has come
 // back since. That the pool connects proves nothing then.
-func poolerAlone(all window, r *reach) bool {
-	switch r.lost.complaint() {
-	case pooler.NoServer, pooler.Queued:
-	default:
+func poolerAlone(f *facts, r *reach) bool {
+	complaint := r.lost.complaint()
+	if complaint != pooler.NoServer && complaint != pooler.Queued {
 		return false
 	}
-	if all.newest().Probe.OKAt.After(r.lost.at) {
+	if !f.happenedWithin(r.lost.at, f.p.ErrorWindow) || f.s.Probe.OKAt.After(r.lost.at) {
 		return false
 	}
 	var lost int64
+	all := f.all
 	for i := len(all) - 1; i > 0; i-- {
 		d := between(&all[i-1], &all[i])
 		if d.added[counts.ReleasedClean] > 0 {
@@ -56,16 +56,20 @@ type poolerQueue struct {
 	probe    time.Duration // the probe was let in, and waits for a session
 }
 
-// inPooler looks for queries that wait in a pooler. One that has lost its server looks the same, but answers nobody.
+// inPooler looks for queries that wait in a pooler. One that has lost its server looks the same to us and to the probe, but answers
+// nobody.
 func (f *facts) inPooler() (q poolerQueue) {
 	asking := f.holders.count[querying]
-	if !f.s.Pooled || asking == 0 || f.last.added[counts.ReleasedClean] == 0 {
+	if !f.s.Pooled || asking == 0 {
 		return q
 	}
-	if v := f.s.Server; v != nil && v.Sessions > 0 && f.happenedWithin(v.At, viewLife) {
+	if v := f.s.Server; f.viewed() && v.Sessions > 0 {
 		if asking > v.Sessions+1 {
 			q.waiting, q.sessions = asking-v.Sessions, v.Sessions
 		}
+		return q
+	}
+	if f.last.added[counts.ReleasedClean] == 0 {
 		return q
 	}
 	if since := f.s.Probe.AskedSince; !since.IsZero() && f.s.At.Sub(since) >= notableSilence {
@@ -94,11 +98,11 @@ func diagnosePoolerQueue(f *facts, v *verdict) candidate {
 			" if the server has room, or lower MaxConns: connections beyond it only wait there. In session mode each of ours keeps one for good: use transaction mode.")
 }
 
-// serverIdle says that the server, when it was asked, had nothing to do for most of those who wait for it, and that they wait long
-// enough for two looks to be of the same query. A larger pool would only have more of them wait.
-func (f *facts) serverIdle() bool {
-	if f.inPooler().waiting > 0 {
-		return true
-	}
+// viewed says that the server was asked lately.
+func (f *facts) viewed() bool { return f.s.Server != nil && f.happenedWithin(f.s.Server.At, viewLife) }
+
+// lostOnTheWay says that the server, when it was asked, had nothing to do for most of those who wait for it, and that they wait long
+// enough for the server and us to have looked at the same query.
+func (f *facts) lostOnTheWay() bool {
 	return f.slowness().now >= 2*f.p.WaitTarget && 2*f.answersUnderWay() > f.holders.count[querying]
 }

@@ -25,7 +25,7 @@ func (f *facts) slowness() slowness {
 // diagnoseSlowDatabase finds holders that wait for the server, for longer than they used to or than anybody should.
 func diagnoseSlowDatabase(f *facts, v *verdict) candidate {
 	share, s := f.holders.share(querying), f.slowness()
-	if !f.underPressure(v) || v.late || !s.slow || share == 0 {
+	if !f.underPressure(v) || v.late || !s.slow && !f.lostOnTheWay() || share == 0 {
 		return candidate{}
 	}
 	if f.mostlyIdle() && share < 0.5 && f.holders.queryAge < f.p.SlowQuery {
@@ -44,6 +44,9 @@ func diagnoseSlowDatabase(f *facts, v *verdict) candidate {
 	}
 	summary, advice := "Queries are slow, so connections come back late.",
 		"Find the slow statements (pg_stat_statements, EXPLAIN) and what the server lacks; a larger pool would slow it further."
+	if f.s.Pooled {
+		evidence = append(evidence, "their PIDs are the pooler's, so the server cannot be asked what they wait for")
+	}
 	if n := f.answersUnderWay(); 2*n > f.holders.count[querying] {
 		evidence = append(evidence, fmt.Sprintf("for %d of them the server has nothing to do", n))
 		summary, advice = "Answers come late although the server is done: the time is lost on the way.",

@@ -11,8 +11,11 @@ func diagnoseUndersized(f *facts, v *verdict) candidate {
 	c := &f.holders
 	busy := c.share(working) + c.share(querying)
 	long := c.count[expectedLong]
-	if v.symptoms&waits == 0 || !f.contended || v.late || f.slowness().slow || f.mostlyIdle() || !f.s.HasTracer || f.serverIdle() {
+	if v.symptoms&waits == 0 || !f.contended || v.late || f.slowness().slow || f.mostlyIdle() || !f.s.HasTracer {
 		return candidate{}
+	}
+	if f.lostOnTheWay() || f.inPooler().waiting > 0 || f.s.Pooled && !f.viewed() {
+		return candidate{} // more of them would only wait as well; behind a pooler that has to be asked first
 	}
 	if busy == 0 && 2*long < f.s.Pool.Max {
 		return candidate{}

@@ -29,8 +29,11 @@ func (e failure) cause() Cause {
 	if c == CauseServerStarting && strings.Contains(e.text, "shutting down") {
 		return CauseServerShutdown
 	}
-	if e.complaint() == pooler.Full {
+	switch e.complaint() {
+	case pooler.Full:
 		return CauseTooManyConnections
+	case pooler.Queued:
+		return CausePoolerQueue
 	}
 	if _, ok := remedies[string(c)]; !ok {
 		return CauseInsufficientData // an error that no connect should end with

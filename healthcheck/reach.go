@@ -45,7 +45,7 @@ func newReach(f *facts) reach {
 	if !r.troubleAt.IsZero() && r.lastAnsweredAt.After(r.troubleAt) {
 		r.recoveredAt = firstAnswerAfter(r.troubleAt, f.all)
 	}
-	r.noServer = poolerAlone(f.all, &r)
+	r.noServer = poolerAlone(f, &r)
 	return r
 }
 

@@ -2,6 +2,7 @@ package faults
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"time"
 
@@ -113,5 +114,45 @@ func TestPooler_AHealthyPoolBehindItRaisesNothing(t *testing.T) {
 			b.watch(4 * time.Second)
 			end()
 		})
+	}
+}
+
+func TestPooler_AQueueInItIsNeverCalledUndersized(t *testing.T) {
+	t.Parallel()
+	for _, query := range []string{"SELECT 1", "SELECT pg_sleep(0.005)", "SELECT pg_sleep(0.05)"} {
+		t.Run(query, func(t *testing.T) {
+			t.Parallel()
+			b := newBench(t, newServer(t))
+			defer b.behindPooler(fewSessions)()
+			b.open(usual[1], unprepared)
+			defer b.close()
+			b.load(b.crowd(), func(ctx context.Context) { _, _ = b.pool.Exec(ctx, query) })
+			for start := time.Now(); time.Since(start) < 8*time.Second; sleep(b.ctx, interval/20) {
+				if r := b.monitor.Health(); r.Names(healthcheck.CauseUndersized) {
+					t.Fatalf("%+v", r.Findings)
+				}
+			}
+		})
+	}
+}
+
+func TestPooler_ThatHasLostItsServerMakesThePoolUnhealthy(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, newServer(t))
+	defer b.behindPooler(byTransaction)()
+	b.open(usual[0], unprepared)
+	defer b.close()
+	b.begin(scenario{})
+	heal := stopped(b)
+	r, _ := b.await(func(r healthcheck.Report) bool { return r.Status == healthcheck.Unhealthy })
+	if !r.Outage || said(r) != healthcheck.CauseUnreachable || !strings.Contains(r.Findings[0].Summary, "pooler") {
+		t.Errorf("%+v", r)
+	}
+	if b.pool.Stat().TotalConns() == 0 && b.monitor.Stats().ConnectionsCreated < 3 {
+		t.Error("the pooler let nobody in")
+	}
+	heal()
+	if r, ok := b.await(healthy); !ok {
+		t.Errorf("%+v", r)
 	}
 }

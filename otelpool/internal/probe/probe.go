@@ -117,7 +117,7 @@ func wanted(previous, v *view.View) bool {
 // aboutToDegrade says that the pool will be called unwell if the next sample is like this one, and that its holders are to
 // blame. Whether they wait for locks, or for a server that is gone, only asking it can tell, and the first finding is to be right.
 func aboutToDegrade(r *healthcheck.Report) bool {
-	return r.Verdict > healthcheck.Healthy && r.Usage >= 1
+	return r.Verdict > healthcheck.Healthy && r.Usage >= 0.9 // less than full for as long as a connection changes hands
 }
 
 // neverUsed says that the pool has connected to nothing because nobody wanted anything. Those who wait for it to be ready
@@ -206,9 +206,9 @@ func (p *Probe) connected(failedBefore bool) (reconnected bool) {
 // held lists the backends of the connections in use, as of the latest view.
 func (p *Probe) held() (pids []int32) {
 	p.mu.Lock()
-	v, pooled := p.latest, p.state.Pooled
+	v := p.latest
 	p.mu.Unlock()
-	if v == nil || pooled {
+	if v == nil || p.pooled() {
 		return nil // a pooler's PIDs are no backend's, or another one's
 	}
 	for i := range v.Hook.Holders {

@@ -109,6 +109,12 @@ func (p *Probe) identify(ctx context.Context, conn *pgx.Conn) error {
 	return nil
 }
 
+func (p *Probe) pooled() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.state.Pooled
+}
+
 // watch looks at our backends once a tick until ctx is done or the connection breaks. It says whether the server ever
 // answered.
 func (p *Probe) watch(ctx context.Context, conn *pgx.Conn) (answered bool) {
@@ -125,6 +131,9 @@ func (p *Probe) watch(ctx context.Context, conn *pgx.Conn) (answered bool) {
 				s.Server, s.OKAt = seen, time.Now()
 			}
 		})
+		if p.pooled() {
+			return answered // a pooler may have few sessions, and lend each for as long as it is connected: leave it to others meanwhile
+		}
 		select {
 		case <-ctx.Done():
 			return answered

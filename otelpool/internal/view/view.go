@@ -89,6 +89,9 @@ func (v *View) LastError() (text string, at time.Time) {
 	}
 	if f.Lost.At.After(at) {
 		text, at = "a connection was lost: "+f.Lost.Type, f.Lost.At
+		if f.Lost.Text != "" {
+			text += ", " + f.Lost.Text
+		}
 	}
 	return text, at
 }
