@@ -261,6 +261,9 @@ func TestCounts_ReconcileAfterThousandsOfRandomOperations(t *testing.T) {
 	}
 	w.checkRest(0)
 	checkClosed(t, w)
+	if got = w.hook.Counters(); got.Counts[counts.ClosedCanceled] != got.Counts[counts.DestroyedCanceled] || got.Counts[counts.ClosedCanceled] == 0 {
+		t.Errorf("%d closed for cancelled queries, %d of them on release", got.Counts[counts.ClosedCanceled], got.Counts[counts.DestroyedCanceled])
+	}
 }
 
 func summary(c tracer.Counters) string {
