@@ -196,11 +196,17 @@ func (p *Probe) failed(a view.Attempt) {
 func (p *Probe) connected(failedBefore bool) (reconnected bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	reconnected = failedBefore || p.latest != nil && !p.latest.Outages.Now.Since.IsZero()
+	reconnected = failedBefore || p.latest != nil && p.missing(p.latest.Outages.Now.Since)
 	if reconnected {
 		p.state.Succeeded++
 	}
 	return reconnected
+}
+
+// missing says that an outage that began at since is under way, and that this is its first answer: behind a pooler each look has a
+// connection of its own. The caller holds mu.
+func (p *Probe) missing(since time.Time) bool {
+	return !since.IsZero() && !(p.state.Pooled && p.state.OKAt.After(since))
 }
 
 // held lists the backends of the connections in use, as of the latest view.
