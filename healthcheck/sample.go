@@ -19,10 +19,12 @@ type Sample struct {
 	Pool    PoolCounts
 	Traffic Traffic
 	Connect Connects
+	Errors  QueryErrors
 	Holders []HeldConn       // every held connection, oldest first, at most [MaxHolders]
 	Waiters []PendingAcquire // acquires that are waiting now, oldest first, at most [MaxWaiters]
 	Server  *ServerView
 	Probe   Probe
+	Config  []Notice // of the pool's configuration; part of the report
 
 	// HasTracer says whether a hook observes the pool. Without it (stat-only mode) only Pool and what pgxpool counts itself
 	// (Acquired, Canceled) are known, and the judge must not read zeros as good news.
@@ -79,6 +81,15 @@ type Connects struct {
 	ReadOnlyAt   time.Time // when a statement was last refused by SQLSTATE 25006 (read_only_sql_transaction)
 }
 
+// QueryErrors are the last statement errors of the kinds that are counted; the zero QueryError if there was none.
+type QueryErrors struct{ StatementTimeout, CachedPlan, PreparedStatement QueryError }
+
+// QueryError is a statement that the server refused.
+type QueryError struct {
+	Type string // SQLSTATE
+	Site string // where its connection was taken; empty without stacks
+}
+
 // HeldConn is a connection that somebody has out of the pool.
 type HeldConn struct {
 	Site     string        // where it was taken: "file.go:42 pkg.Func", the application's first frame
@@ -90,6 +101,7 @@ type HeldConn struct {
 
 	NestedAcquire bool // its request (goroutine or context) waits for another connection of this pool
 	Expected      bool // exempted by ExpectLongHold
+	NoDeadline    bool // the context that it was acquired with has no deadline
 	Leaked        bool // suspected: held, with nothing asked of the server, for the leak threshold
 	Orphaned      bool // leaked for sure: the context it was acquired with is done as well
 }

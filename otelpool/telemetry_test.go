@@ -178,6 +178,8 @@ var expected = []struct {
 	{"otelpool.health.status", "{state}", "updowncounter", false, stateSeries()},
 	{"otelpool.health.level", "{level}", "gauge", false, one(-1)},
 	{"otelpool.health.cause", "{cause}", "gauge", false, causeSeries()},
+	{"otelpool.health.notice", "{notice}", "gauge", false, noticeSeries()},
+	{"otelpool.notices", "{notice}", "counter", false, noticeSeries()},
 	{"otelpool.health.transitions", "{transition}", "counter", false, one(-1)},
 	{"otelpool.outages", "{outage}", "counter", false, one(0)},
 	{"otelpool.outage.duration", "s", "counter", true, one(0)},
@@ -195,6 +197,13 @@ func stateSeries() (out []series) {
 func causeSeries() (out []series) {
 	for _, c := range healthcheck.Causes {
 		out = append(out, series{-1, []string{"otelpool.cause", string(c)}})
+	}
+	return out
+}
+
+func noticeSeries() (out []series) {
+	for _, k := range healthcheck.NoticeKinds {
+		out = append(out, series{-1, []string{"otelpool.notice", string(k)}})
 	}
 	return out
 }

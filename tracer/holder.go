@@ -24,6 +24,7 @@ type Holder struct {
 	Evidence      LeakEvidence  `json:"evidence,omitempty"`
 	Expected      string        `json:"expected,omitempty"`       // the reason given to ExpectLongHold
 	NestedAcquire bool          `json:"nested_acquire,omitempty"` // the same request waits for another connection of this pool
+	NoDeadline    bool          `json:"no_deadline,omitempty"`    // the context it was acquired with had no deadline
 	Context       string        `json:"context,omitempty"`        // why the context it was acquired with is done: cancelled, or past its deadline
 	TraceID       string        `json:"trace_id,omitempty"`
 	SpanID        string        `json:"span_id,omitempty"`
@@ -121,7 +122,7 @@ func (t *Tracer) summarize(h heldSlot, now, since int64) Holder {
 		Age: time.Duration(max(0, now-a.held)), Idle: time.Duration(idle), Querying: querying,
 		Open: act.open.Load() > 0, InTx: inTransaction(act.tx.Load()),
 		Queries: act.queries.Load(), QueryTime: time.Duration(act.total(now)),
-		Site: a.site.where().name,
+		Site: a.site.where().name, NoDeadline: a.deadline.Load() == 0,
 	}
 	if a.expected != nil {
 		out.Expected = *a.expected
@@ -130,7 +131,8 @@ func (t *Tracer) summarize(h heldSlot, now, since int64) Holder {
 		out.Operation = *p
 	}
 	out.Evidence = t.evidence(a, out.Age, out.Idle, querying, now-since)
-	out.Context = a.contextErr() // after it was weighed: who is called orphaned has a reason
+	out.Context = a.contextErr()                         // after it was weighed: who is called orphaned has a reason
+	out.NoDeadline = out.NoDeadline && out.Context == "" // the end of a request may have cleared its deadline
 	return out
 }
 

@@ -62,7 +62,8 @@ func heldConns(held []tracer.Holder) []healthcheck.HeldConn {
 		h := &held[i]
 		out = append(out, healthcheck.HeldConn{
 			Site: h.Site, Age: h.Age, Idle: h.Idle, Querying: h.Querying, InTx: h.InTx,
-			Leaked: h.Evidence >= tracer.EvidenceIdleHeld, Orphaned: h.Evidence >= tracer.EvidenceOrphaned,
+			NoDeadline: h.NoDeadline,
+			Leaked:     h.Evidence >= tracer.EvidenceIdleHeld, Orphaned: h.Evidence >= tracer.EvidenceOrphaned,
 			Expected: h.Expected != "", NestedAcquire: h.NestedAcquire, PID: h.PID,
 		})
 	}

@@ -51,6 +51,7 @@ type Sampler struct {
 	judge       *healthcheck.Judge
 	transitions int64
 	outages     outages
+	episodes    episodes
 	minute      lastMinute
 	history     []view.Point
 	closing     hostClose
@@ -168,6 +169,8 @@ func (s *Sampler) tick(now time.Time, late time.Duration) {
 		s.transitions++
 	}
 	v.Transitions = s.transitions
+	v.Events = append(v.Events, s.episodes.follow(v.Report)...)
+	v.Notices = s.episodes.raised
 	ended := s.outages.follow(v.Report, &v.Probe)
 	if s.stopping && ended == nil {
 		ended = s.outages.end(v.Report)
