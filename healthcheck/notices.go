@@ -70,7 +70,7 @@ var noticeKinds = [...]struct {
 		"The server ends idle sessions before the pool does, so the pool hands out connections that are gone.",
 		"`MaxConnIdleTime` not below `idle_session_timeout`, once the probe has asked the server"},
 	{NoticeNoConnectTimeout,
-		"No `connect_timeout` is set: a server that does not answer keeps a connect waiting for minutes.",
+		"No `connect_timeout` is set: a server that does not answer keeps a connect waiting for two minutes.",
 		"`ConnConfig.ConnectTimeout` is 0"},
 	{NoticeNoLifetimeJitter,
 		"Connections have a lifetime without jitter: those that were made together end together.",

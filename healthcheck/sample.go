@@ -130,8 +130,11 @@ type ServerView struct {
 	Backends    []Backend // only this process's, matched by PID
 	Connections int       // client backends on the server, everybody's
 	MaxConns    int       // the server's max_connections
+	Reserved    int       // of these, how many are kept for superusers and others with a right of their own
 	InRecovery  bool
 	ReadOnly    bool // default_transaction_read_only or in recovery
+
+	IdleSessionTimeout time.Duration // of our sessions; 0 if there is none
 }
 
 // Backend is one row of pg_stat_activity about one of our own connections.

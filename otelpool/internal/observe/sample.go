@@ -10,9 +10,9 @@ import (
 )
 
 // sample is a view as the judge wants it: the one place where the hook's words and the judge's meet.
-func sample(v *view.View, late time.Duration, closed bool) healthcheck.Sample {
+func sample(v *view.View, late time.Duration, closed bool, config []healthcheck.Notice) healthcheck.Sample {
 	s := healthcheck.Sample{
-		At: v.At, Late: late, HasTracer: v.HasHook, Closed: closed, Server: v.Probe.Server, Probe: v.Probe.Probe,
+		At: v.At, Late: late, HasTracer: v.HasHook, Closed: closed, Server: v.Probe.Server, Probe: v.Probe.Probe, Config: config,
 		Pool: healthcheck.PoolCounts{
 			Total: v.Stat.Total, Idle: v.Stat.Idle, Used: v.Stat.Used, Constructing: v.Stat.Constructing, Max: v.Stat.Max,
 		},

@@ -28,9 +28,10 @@ type Config struct {
 	Policy   healthcheck.Policy
 	Guard    *guard.Guard
 
-	Probe   func() (view.Probe, []view.Event) // its state, and its events since it was asked last
-	Publish func(*view.View)                  // must not block
-	Gone    func()                            // the application closed the pool, and it is drained; called once, on a goroutine of its own
+	Audit   func(*view.View) []healthcheck.Notice // of the configuration; must not block
+	Probe   func() (view.Probe, []view.Event)     // its state, and its events since it was asked last
+	Publish func(*view.View)                      // must not block
+	Gone    func()                                // the application closed the pool, and it is drained; called once, on a goroutine of its own
 }
 
 // Sampler makes views. The latest can be read at any time, by anybody.
@@ -164,7 +165,7 @@ func (s *Sampler) tick(now time.Time, late time.Duration) {
 	v.Probe = probe
 	v.Events = append(v.Events, attempts...)
 
-	v.Report = s.judge.Judge(sample(v, late, s.draining.Load()))
+	v.Report = s.judge.Judge(sample(v, late, s.draining.Load(), s.Audit(v)))
 	if previous != nil && previous.Report.State != v.Report.State {
 		s.transitions++
 	}

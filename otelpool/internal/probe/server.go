@@ -36,6 +36,9 @@ func (p *Probe) look(ctx context.Context, conn *pgx.Conn) (*healthcheck.ServerVi
 		return nil, fmt.Errorf("ask the server about itself: %w", err)
 	}
 	view.ReadOnly = view.ReadOnly || view.InRecovery
+	if err := askLimits(ctx, conn, view); err != nil {
+		return nil, err
+	}
 	pids := p.held()
 	if len(pids) == 0 {
 		return view, nil

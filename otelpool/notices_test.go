@@ -1,0 +1,110 @@
+package otelpool_test
+
+import (
+	"context"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/otelpool/pgx/healthcheck"
+	"github.com/otelpool/pgx/otelpool"
+)
+
+// flawless is a configuration that there is no notice of.
+func flawless(t *testing.T) *pgxpool.Config {
+	cfg := parse(t, dsnOf(t)+"&pool_max_conns=4&pool_max_conn_lifetime_jitter=15m&connect_timeout=5&application_name=test")
+	cfg.BeforeConnect = func(context.Context, *pgx.ConnConfig) error { return nil }
+	cfg.AfterConnect = func(context.Context, *pgx.Conn) error { return nil }
+	cfg.BeforeClose = func(*pgx.Conn) {}
+	return cfg
+}
+
+func hasNotice(m *otelpool.Monitor, kind healthcheck.NoticeKind) bool {
+	r := m.Health()
+	return r.HasNotice(kind)
+}
+
+func TestNotices_NameTheHookThatWasReplacedAfterConfigure(t *testing.T) {
+	for name, tt := range map[string]struct {
+		change func(*pgxpool.Config)
+		want   string
+	}{
+		"none": {func(*pgxpool.Config) {}, ""},
+		"wrapped": {func(cfg *pgxpool.Config) {
+			connect, connected, close := cfg.BeforeConnect, cfg.AfterConnect, cfg.BeforeClose
+			cfg.BeforeConnect = func(ctx context.Context, c *pgx.ConnConfig) error { return connect(ctx, c) }
+			cfg.AfterConnect = func(ctx context.Context, c *pgx.Conn) error { return connected(ctx, c) }
+			cfg.BeforeClose = func(c *pgx.Conn) { close(c) }
+		}, ""},
+		"Tracer": {func(cfg *pgxpool.Config) { cfg.ConnConfig.Tracer = &everyTracer{} }, "Tracer"},
+		"BeforeConnect": {func(cfg *pgxpool.Config) {
+			cfg.BeforeConnect = func(context.Context, *pgx.ConnConfig) error { return nil }
+		}, "BeforeConnect"},
+		"AfterConnect": {func(cfg *pgxpool.Config) {
+			cfg.AfterConnect = func(context.Context, *pgx.Conn) error { return nil }
+		}, "AfterConnect"},
+		"BeforeClose": {func(cfg *pgxpool.Config) { cfg.BeforeClose = func(*pgx.Conn) {} }, "BeforeClose"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cfg := flawless(t)
+			if err := otelpool.Configure(cfg, quiet()...); err != nil {
+				t.Fatal(err)
+			}
+			tt.change(cfg)
+			pool := newPool(t, cfg)
+			monitor := instrument(t, pool)
+			conn := acquire(t, t.Context(), pool)
+			_ = conn.Conn().Close(t.Context()) // so that the pool closes one
+			conn.Release()
+			acquire(t, t.Context(), pool).Release()
+			if tt.want == "" {
+				after := monitor.Stats().LastHealthCheck
+				eventually(t, "the pool is looked at some more", func() bool {
+					return monitor.Stats().LastHealthCheck.Sub(after) > 200*time.Millisecond
+				})
+				if r := monitor.Health(); len(r.Notices) > 0 {
+					t.Errorf("%+v", r.Notices)
+				}
+				return
+			}
+			eventually(t, "the notice is raised", func() bool { return hasNotice(monitor, healthcheck.NoticeHooksReplaced) })
+			r := monitor.Health()
+			if i := slices.IndexFunc(r.Notices, func(n healthcheck.Notice) bool {
+				return n.Summary == "A hook that Configure had installed was replaced afterwards: "+tt.want+"."
+			}); i < 0 || r.Status > healthcheck.Healthy {
+				t.Errorf("%s: %+v", r.Status, r.Notices)
+			}
+		})
+	}
+}
+
+func TestNotices_DoNotTakeAConfigureThatComesTooLateForAReplacedHook(t *testing.T) {
+	cfg := flawless(t)
+	pool := newPool(t, cfg)
+	if err := otelpool.Configure(cfg, quiet()...); err != nil {
+		t.Fatal(err)
+	}
+	monitor := instrument(t, pool)
+	acquire(t, t.Context(), pool).Release()
+	if r := monitor.Health(); len(r.Notices) > 0 {
+		t.Errorf("%+v", r.Notices)
+	}
+}
+
+// An unused pool gets its first evidence from the probe, which asks the server for its limits too.
+func TestNotices_CompareTheConfigurationWithTheServer(t *testing.T) {
+	cfg := flawless(t)
+	cfg.ConnConfig.RuntimeParams["idle_session_timeout"] = "60000"
+	if err := otelpool.Configure(cfg, quiet()...); err != nil {
+		t.Fatal(err)
+	}
+	monitor := instrument(t, newPool(t, cfg))
+	eventually(t, "the server was asked", func() bool { return hasNotice(monitor, healthcheck.NoticeIdleAboveServer) })
+	if r := monitor.Health(); len(r.Notices) != 1 ||
+		!slices.Equal(r.Notices[0].Evidence, []string{"MaxConnIdleTime is 30m0s, idle_session_timeout 1m0s"}) {
+		t.Errorf("%+v", r.Notices)
+	}
+}
