@@ -42,6 +42,7 @@ func Configure(cfg *pgxpool.Config, opts ...Option) error {
 	if err != nil {
 		return err
 	}
+	nameConnections(cfg.ConnConfig, c.applicationName)
 	t := tracer.New(tracer.Options{StackDepth: c.stackDepth, LeakThreshold: c.leakThreshold, SQLText: c.sqlText})
 	t.SetLimits(cfg.MaxConnLifetime, cfg.MaxConnIdleTime)
 	h := &hook{Tracer: t, config: c, beforeConnect: cfg.BeforeConnect}
@@ -51,6 +52,17 @@ func Configure(cfg *pgxpool.Config, opts ...Option) error {
 	cfg.BeforeClose = t.WrapBeforeClose(cfg.BeforeClose)
 	h.hooks = audit.Watch(cfg)
 	return nil
+}
+
+// nameConnections sets the application_name of a configuration that has none.
+func nameConnections(cfg *pgx.ConnConfig, name string) {
+	if name == "" || cfg.RuntimeParams["application_name"] != "" {
+		return
+	}
+	if cfg.RuntimeParams == nil {
+		cfg.RuntimeParams = make(map[string]string, 1)
+	}
+	cfg.RuntimeParams["application_name"] = name
 }
 
 // installed are the hooks that Configure left in cfg, the configuration of a pool that asks h. Of a pool that asks no hook of ours,

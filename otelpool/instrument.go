@@ -50,6 +50,9 @@ func Instrument(pool *pgxpool.Pool, opts ...Option) (*Monitor, error) {
 	case traced && !wanted: // no option of ours turns them off
 		err = errors.Join(err, &OptionError{Option: EnvQuerySpans, Value: "false for a pool that is built already", Accept: "WithEnv to be given to Configure or Open"})
 	}
+	if c.applicationName != "" && (base == nil || base.applicationName != c.applicationName) {
+		err = errors.Join(err, &OptionError{Option: c.applicationBy, Value: "a pool that is built already", Accept: "to be given to Configure or Open"})
+	}
 	if poolstate.Closed(pool) {
 		err = errors.Join(err, fmt.Errorf("otelpool: Instrument: %w", ErrPoolClosed))
 	}

@@ -15,7 +15,7 @@ import (
 )
 
 // Option changes a default of [Configure], [Instrument] or [Open]. Later options win. What Configure was given holds for
-// Instrument too, which may override it; only [WithQuerySpans], and what concerns its spans, must be known before the pool exists.
+// Instrument too, which may override it; only [WithQuerySpans], what concerns its spans, and [WithApplicationName] must be known before the pool exists.
 type Option func(*config)
 
 // WithMeterProvider sets where metrics go. The default is the global provider at the time of the call.
@@ -66,6 +66,18 @@ func WithPoolName(name string) Option {
 			return
 		}
 		c.poolName = name
+	}
+}
+
+// WithApplicationName sets the connections' application_name, by which the server's operators know whose they are, if the
+// configuration has none. Like [WithQuerySpans] it must be known before the pool exists.
+func WithApplicationName(name string) Option {
+	return func(c *config) {
+		if !acceptedApplication(name) {
+			c.reject("WithApplicationName", quotedName(name), acceptApplication, nil)
+			return
+		}
+		c.applicationName, c.applicationBy = name, "WithApplicationName"
 	}
 }
 
