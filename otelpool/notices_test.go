@@ -2,14 +2,20 @@ package otelpool_test
 
 import (
 	"context"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 
 	"github.com/otelpool/pgx/healthcheck"
+	"github.com/otelpool/pgx/internal/telemetry"
 	"github.com/otelpool/pgx/otelpool"
 )
 
@@ -55,7 +61,7 @@ func TestNotices_NameTheHookThatWasReplacedAfterConfigure(t *testing.T) {
 			}
 			tt.change(cfg)
 			pool := newPool(t, cfg)
-			monitor := instrument(t, pool)
+			monitor := instrument(t, pool, quiet()...)
 			conn := acquire(t, t.Context(), pool)
 			_ = conn.Conn().Close(t.Context()) // so that the pool closes one
 			conn.Release()
@@ -87,7 +93,7 @@ func TestNotices_DoNotTakeAConfigureThatComesTooLateForAReplacedHook(t *testing.
 	if err := otelpool.Configure(cfg, quiet()...); err != nil {
 		t.Fatal(err)
 	}
-	monitor := instrument(t, pool)
+	monitor := instrument(t, pool, quiet()...)
 	acquire(t, t.Context(), pool).Release()
 	if r := monitor.Health(); len(r.Notices) > 0 {
 		t.Errorf("%+v", r.Notices)
@@ -105,6 +111,68 @@ func TestNotices_CompareTheConfigurationWithTheServer(t *testing.T) {
 	eventually(t, "the server was asked", func() bool { return hasNotice(monitor, healthcheck.NoticeIdleAboveServer) })
 	if r := monitor.Health(); len(r.Notices) != 1 ||
 		!slices.Equal(r.Notices[0].Evidence, []string{"MaxConnIdleTime is 30m0s, idle_session_timeout 1m0s"}) {
+		t.Errorf("%+v", r.Notices)
+	}
+}
+
+// A notice goes from the hook through the report to every outlet.
+func TestNotices_FromTrafficReachEveryOutlet(t *testing.T) {
+	var log journal
+	reader := sdkmetric.NewManualReader()
+	cfg := flawless(t)
+	cfg.ConnConfig.RuntimeParams["statement_timeout"] = "10"
+	if err := otelpool.Configure(cfg, quiet(otelpool.WithLogger(log.logger(slog.LevelInfo)),
+		otelpool.WithMeterProvider(sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader))))...); err != nil {
+		t.Fatal(err)
+	}
+	pool := newPool(t, cfg)
+	monitor := instrument(t, pool)
+	for range 3 {
+		conn := acquire(t, t.Context(), pool)
+		if _, err := conn.Exec(t.Context(), "SELECT pg_sleep(10)"); err == nil {
+			t.Fatal("the server did not end it")
+		}
+		conn.Release()
+	}
+	eventually(t, "the log has it", func() bool { return len(log.of(t, telemetry.EventNoticeRaised)) > 0 })
+	written := log.of(t, telemetry.EventNoticeRaised)[0]
+	place, _ := written["evidence"].([]any)
+	if written["otelpool.notice"] != "statement_timeouts" || written["level"] != "INFO" || len(place) != 2 ||
+		!strings.Contains(place[1].(string), "main_test.go:") {
+		t.Errorf("%v", written)
+	}
+	if r := monitor.Health(); r.Status != healthcheck.Healthy || len(r.Notices) != 1 {
+		t.Errorf("%s: %+v", r.Status, r.Notices)
+	}
+	got := collect(t, reader)
+	for _, name := range []string{"otelpool.health.notice", "otelpool.notices"} {
+		if n := sum(t, got, name, "otelpool.notice", "statement_timeouts"); n != 1 {
+			t.Errorf("%s is %v", name, n)
+		}
+	}
+	answer := httptest.NewRecorder()
+	monitor.Handler().ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/health/database", nil))
+	if !strings.Contains(answer.Body.String(), `"kind":"statement_timeouts"`) && !strings.Contains(answer.Body.String(), `"kind": "statement_timeouts"`) {
+		t.Errorf("%s", answer.Body)
+	}
+}
+
+func TestNotices_CountHoldsWithoutADeadline(t *testing.T) {
+	cfg := flawless(t)
+	if err := otelpool.Configure(cfg, quiet()...); err != nil {
+		t.Fatal(err)
+	}
+	pool := newPool(t, cfg)
+	monitor := instrument(t, pool)
+	eventually(t, "the notice is raised", func() bool {
+		conn := acquire(t, context.Background(), pool)
+		defer conn.Release()
+		looked := monitor.Stats().LastHealthCheck
+		eventually(t, "the hold is seen", func() bool { return monitor.Stats().LastHealthCheck.After(looked) })
+		return hasNotice(monitor, healthcheck.NoticeNoDeadline)
+	})
+	r := monitor.Health()
+	if evidence := r.Notices[0].Evidence; len(r.Notices) != 1 || len(evidence) != 2 || !strings.Contains(evidence[1], "main_test.go:") {
 		t.Errorf("%+v", r.Notices)
 	}
 }

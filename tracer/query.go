@@ -31,7 +31,7 @@ func (t *Tracer) TraceBatchStart(ctx context.Context, conn *pgx.Conn, _ pgx.Trac
 // TraceBatchQuery notes the failures of single statements; their time is the batch's.
 func (t *Tracer) TraceBatchQuery(_ context.Context, conn *pgx.Conn, data pgx.TraceBatchQueryData) {
 	if s := slotIn(conn, t); s != nil && data.Err != nil && !s.gone.Load() {
-		t.queryFailed(t.now(), data.Err)
+		t.queryFailed(s, t.now(), data.Err)
 	}
 }
 
@@ -101,7 +101,7 @@ func (t *Tracer) endQuery(conn *pgx.Conn, err error, noted bool) {
 	now := t.now()
 	if err != nil && !s.gone.Load() {
 		if !noted {
-			t.queryFailed(now, err)
+			t.queryFailed(s, now, err)
 		}
 		if conn.IsClosed() && !s.gone.Swap(true) {
 			t.connectionLost(s, now, errtype.Of(err))

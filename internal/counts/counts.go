@@ -38,7 +38,7 @@ const (
 	Lost            // connections that broke under a query
 	ReadOnly        // statements refused with SQLSTATE 25006
 
-	// Statements that failed, by why.
+	// Statements that failed, by why. The hook keeps the last of each.
 	StatementTimeouts       // 57014, and the client had not asked for it
 	CachedPlanErrors        // 0A000 of a plan that was prepared before its columns changed
 	PreparedStatementErrors // 26000, 42P05, and 08P01 about a prepared statement

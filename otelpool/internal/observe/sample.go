@@ -24,6 +24,7 @@ func sample(v *view.View, late time.Duration, closed bool, config []healthcheck.
 	}
 	s.Counts = v.Hook.Counters.Counts
 	s.Traffic, s.Connect = traffic(&v.Hook), connects(&v.Hook)
+	s.Errors = queryErrors(&v.Hook.Faults)
 	s.Holders, s.Waiters = heldConns(v.Hook.Holders), pendingAcquires(v.Hook.Waiters)
 	return s
 }
@@ -52,6 +53,14 @@ func connects(snap *tracer.Snapshot) healthcheck.Connects {
 		InFlight: int(c.Connecting), LastTime: c.LastCreate, LastAt: c.LastOpenedAt,
 		LastError: f.Connect.Text, LastErrorType: f.Connect.Type, LastErrorAt: f.Connect.At,
 		LastLostType: f.Lost.Type, LastLostAt: f.Lost.At, ReadOnlyAt: f.ReadOnly.At,
+	}
+}
+
+func queryErrors(f *tracer.Faults) healthcheck.QueryErrors {
+	return healthcheck.QueryErrors{
+		StatementTimeout:  healthcheck.QueryError(f.StatementTimeout),
+		CachedPlan:        healthcheck.QueryError(f.CachedPlan),
+		PreparedStatement: healthcheck.QueryError(f.PreparedStatement),
 	}
 }
 
