@@ -53,7 +53,7 @@ e2e: deps-postgres deps-e2e bench-check ## test against a real Collector and Pro
 
 .PHONY: docs
 docs: deps-postgres ## regenerate the tables in README.md and docs/
-	go test ./otelpool ./healthcheck -run TestGeneratedDocumentationIsUpToDate -update
+	go test ./otelpool ./healthcheck -run TestGeneratedDocumentation_IsUpToDate -update
 
 .PHONY: clean
 clean: ## remove what builds, benchmarks and profiles left in the tree

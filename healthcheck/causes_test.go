@@ -8,10 +8,10 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/otelpool/pgx/internal/docs"
+	"github.com/otelpool/pgx/internal/testing/docs"
 )
 
-func TestGeneratedDocumentationIsUpToDate(t *testing.T) {
+func TestGeneratedDocumentation_IsUpToDate(t *testing.T) {
 	var evidence, index, notices strings.Builder
 	evidence.WriteString("| cause | decided by |\n|---|---|\n")
 	index.WriteString("| cause | in one sentence |\n|---|---|\n")

@@ -3,22 +3,18 @@ package otelpool_test
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"slices"
-	"strings"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
-	"go.opentelemetry.io/otel/attribute"
-	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
-	sdktrace "go.opentelemetry.io/otel/sdk/trace"
-	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 
-	"github.com/otelpool/pgx/internal/pgtest"
+	"github.com/otelpool/pgx/internal/testing/pgtest"
 	"github.com/otelpool/pgx/otelpool"
 )
 
-func TestConfigureRefusesWhatPgxWouldPanicAt(t *testing.T) {
+func TestConfigure_RefusesWhatPgxWouldPanicAt(t *testing.T) {
 	for name, tt := range map[string]struct {
 		cfg  *pgxpool.Config
 		want error
@@ -34,7 +30,7 @@ func TestConfigureRefusesWhatPgxWouldPanicAt(t *testing.T) {
 	}
 }
 
-func TestAConfigurationIsConfiguredOnce(t *testing.T) {
+func TestConfigure_MayBeCalledOncePerConfiguration(t *testing.T) {
 	cfg := parse(t, address)
 	if err := otelpool.Configure(cfg); err != nil {
 		t.Fatal(err)
@@ -78,7 +74,7 @@ func allEvents(t *testing.T, pool *pgxpool.Pool) {
 	}
 }
 
-func TestAnExistingTracerGetsTheSameEventsAndContextsAsAlone(t *testing.T) {
+func TestExistingTracer_GetsTheSameEventsAndContextsAsAlone(t *testing.T) {
 	run := func(configure bool) []string {
 		cfg := pgtest.Config(t)
 		own := &everyTracer{}
@@ -93,7 +89,7 @@ func TestAnExistingTracerGetsTheSameEventsAndContextsAsAlone(t *testing.T) {
 			instrument(t, pool)
 		}
 		allEvents(t, pool)
-		eventually(t, "the release is told", func() bool { return slices.Contains(own.seen(), "release") })
+		eventually(t, "the release is traced", func() bool { return slices.Contains(own.seen(), "release") })
 		return own.seen()
 	}
 	alone, composed := run(false), run(true)
@@ -107,7 +103,7 @@ func TestAnExistingTracerGetsTheSameEventsAndContextsAsAlone(t *testing.T) {
 	}
 }
 
-func TestExistingHooksAreCalledOnceWithTheSameArgumentsAndErrors(t *testing.T) {
+func TestExistingHooks_AreCalledOnceWithTheSameArgumentsAndErrors(t *testing.T) {
 	cfg := pgtest.Config(t)
 	refuse := errors.New("no credentials today")
 	type key struct{}
@@ -146,8 +142,9 @@ func TestExistingHooksAreCalledOnceWithTheSameArgumentsAndErrors(t *testing.T) {
 	}
 }
 
-// pgxpool closes such a connection without a word to any hook: opened less closed would drift from the pool's size.
-func TestAConnectionThatAfterConnectRefusesIsAFailureAndClosed(t *testing.T) {
+// pgxpool closes such a connection and calls no hook. If it were not counted as closed, opened less closed would differ from
+// the pool's size.
+func TestAfterConnect_ThatFailsIsAFailureAndAClosedConnection(t *testing.T) {
 	cfg := pgtest.Config(t)
 	refuse := errors.New("no search path today")
 	cfg.AfterConnect = func(context.Context, *pgx.Conn) error { return refuse }
@@ -164,37 +161,13 @@ func TestAConnectionThatAfterConnectRefusesIsAFailureAndClosed(t *testing.T) {
 	}
 }
 
-func TestQuerySpansComeWithoutAcquireSpanOrSecondAcquireMetric(t *testing.T) {
-	spans := tracetest.NewSpanRecorder()
-	provider := sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(spans))
-	reader := sdkmetric.NewManualReader()
-	opts := quiet(
-		otelpool.WithTracerProvider(provider),
-		otelpool.WithMeterProvider(sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader))),
-		otelpool.WithQuerySpans(),
-	)
-	pool := newPool(t, configured(t, opts...))
-	instrument(t, pool)
-	ctx, request := provider.Tracer("test").Start(t.Context(), "request")
-	if _, err := pool.Exec(ctx, "SELECT 42"); err != nil {
+func TestConfigure_AfterThePoolWasBuiltIsWarnedOf(t *testing.T) {
+	var log journal
+	cfg := pgtest.Config(t)
+	pool := newPool(t, cfg)
+	if err := otelpool.Configure(cfg, quiet(otelpool.WithLogger(log.logger(slog.LevelInfo)))...); err != nil {
 		t.Fatal(err)
 	}
-	request.End()
-	var names []string
-	for _, s := range spans.Ended() {
-		names = append(names, s.Name())
-	}
-	if !slices.Contains(names, "SELECT") {
-		t.Errorf("no span of the query among %q", names)
-	}
-	if slices.ContainsFunc(names, func(n string) bool { return strings.Contains(n, "acquire") }) {
-		t.Errorf("acquires have spans: %q", names)
-	}
-	for name, m := range collect(t, reader) {
-		for _, set := range attributeSets(t, m) {
-			if op, ok := set.Value("pgx.operation.type"); ok && op == attribute.StringValue("acquire") {
-				t.Errorf("%s measures acquires once more: %v", name, set)
-			}
-		}
-	}
+	instrument(t, pool, quiet(otelpool.WithLogger(log.logger(slog.LevelInfo)))...)
+	awaitEvents(t, &log, "pool.stat_only", 1)[0].check(t, "WARN", "as the last change of cfg")
 }

@@ -10,12 +10,12 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/otelpool/pgx/internal/docs"
 	"github.com/otelpool/pgx/internal/telemetry"
+	"github.com/otelpool/pgx/internal/testing/docs"
 	"github.com/otelpool/pgx/otelpool/internal/outlet/metrics"
 )
 
-func TestGeneratedDocumentationIsUpToDate(t *testing.T) {
+func TestGeneratedDocumentation_IsUpToDate(t *testing.T) {
 	for _, file := range []string{"../README.md", "../docs/metrics.md"} {
 		docs.Generated(t, file, "metrics", metricTable())
 	}

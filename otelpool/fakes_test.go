@@ -27,7 +27,7 @@ func (brokenMeter) RegisterCallback(metric.Callback, ...metric.Observable) (metr
 	return nil, errBroken
 }
 
-// panickingProvider is an SDK that is beyond help.
+// panickingProvider panics when it is asked for a meter.
 type panickingProvider struct{ noop.MeterProvider }
 
 func (panickingProvider) Meter(string, ...metric.MeterOption) metric.Meter { panic("no meters today") }

@@ -16,7 +16,7 @@ import (
 	"github.com/otelpool/pgx/otelpool"
 )
 
-// exporter keeps what the last export brought.
+// exporter keeps the last value that was exported of each metric.
 type exporter struct {
 	sdkmetric.Exporter
 	mu   sync.Mutex // guards last
@@ -48,8 +48,8 @@ func (e *exporter) Export(_ context.Context, rm *metricdata.ResourceMetrics) err
 func (e *exporter) ForceFlush(context.Context) error { return nil }
 func (e *exporter) Shutdown(context.Context) error   { return nil }
 
-// The documented order: first the Monitor, then the provider. The program ends long before the first export.
-func TestAProgramThatEndsSoonExportsWhatItDid(t *testing.T) {
+// The documentation says: close the Monitor first, then the provider. This program ends long before the first export is due.
+func TestFlush_ExportsWhatAShortProgramDid(t *testing.T) {
 	for name, end := range map[string]struct {
 		call  func(*otelpool.Monitor) error
 		state string
@@ -79,7 +79,7 @@ func TestAProgramThatEndsSoonExportsWhatItDid(t *testing.T) {
 	}
 }
 
-// stubborn is a provider whose flush takes a minute, whatever its context says, or panics, or fails.
+// stubborn is a provider whose flush ignores its context: it hangs, panics or fails.
 type stubborn struct {
 	noop.MeterProvider
 	flush func() error
@@ -87,7 +87,7 @@ type stubborn struct {
 
 func (s stubborn) ForceFlush(context.Context) error { return s.flush() }
 
-func TestAFlushThatFailsOrHangsKeepsNobody(t *testing.T) {
+func TestFlush_ThatFailsOrHangsDelaysNobody(t *testing.T) {
 	for name, tt := range map[string]struct {
 		flush func() error
 		took  time.Duration // of Close
@@ -124,8 +124,8 @@ func TestAFlushThatFailsOrHangsKeepsNobody(t *testing.T) {
 	}
 }
 
-// Until a program sets its global provider, what it gets for it is a stand-in that cannot flush.
-func TestAGlobalProviderThatIsSetLateIsFlushedToo(t *testing.T) {
+// Before a program sets its global provider, OpenTelemetry returns a placeholder, which cannot flush.
+func TestFlush_ReachesAGlobalProviderThatIsSetLate(t *testing.T) {
 	before := otel.GetMeterProvider()
 	defer otel.SetMeterProvider(before)
 	monitor := instrument(t, newPool(t, configured(t, otelpool.WithLogger(slog.New(slog.DiscardHandler)))))

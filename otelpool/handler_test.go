@@ -13,11 +13,11 @@ import (
 
 	"github.com/google/pprof/profile"
 
-	"github.com/otelpool/pgx/internal/pgtest"
+	"github.com/otelpool/pgx/internal/testing/pgtest"
 	"github.com/otelpool/pgx/otelpool"
 )
 
-// serve opens a pool that somebody holds a connection of, and serves it.
+// serve opens a pool, holds one connection of it, and serves its handler.
 func serve(t *testing.T) (url string) {
 	t.Helper()
 	pool, monitor, err := otelpool.Open(t.Context(), pgtest.DSN(t))
@@ -36,7 +36,7 @@ func serve(t *testing.T) (url string) {
 	return server.URL
 }
 
-func TestTheHoldersProfileIsReadByGoToolPprof(t *testing.T) {
+func TestHoldersProfile_IsReadByGoToolPprof(t *testing.T) {
 	cmd := exec.CommandContext(t.Context(), "go", "tool", "pprof", "-top", "-sample_index=held", serve(t)+"/debug/pool/holders.pb.gz")
 	cmd.Env = append(os.Environ(), "PPROF_TMPDIR="+t.TempDir())
 	out, err := cmd.CombinedOutput()
@@ -45,7 +45,7 @@ func TestTheHoldersProfileIsReadByGoToolPprof(t *testing.T) {
 	}
 }
 
-func TestTheHoldersAreServedWithTheirPlace(t *testing.T) {
+func TestHandler_ServesHoldersWithTheirCallSite(t *testing.T) {
 	resp, err := http.Get(serve(t) + "/debug/pool/holders")
 	if err != nil {
 		t.Fatal(err)
@@ -62,7 +62,7 @@ func TestTheHoldersAreServedWithTheirPlace(t *testing.T) {
 	}
 }
 
-func TestAMonitorThatObservesNothingServesThatItKnowsNothing(t *testing.T) {
+func TestHandler_OfANilMonitorServesThatNothingIsKnown(t *testing.T) {
 	var m *otelpool.Monitor
 	for path, want := range map[string]int{
 		"/livez": 200, "/readyz": 503, "/health/database": 200, "/debug/pool/holders": 200, "/debug/pool/holders.pb.gz": 200,
@@ -82,15 +82,28 @@ func TestAMonitorThatObservesNothingServesThatItKnowsNothing(t *testing.T) {
 	}
 }
 
-// gone is a client that went away.
+// gone is a client that has disconnected: every write to it fails.
 type gone struct{ *httptest.ResponseRecorder }
 
 func (gone) Write([]byte) (int, error) { return 0, errors.New("broken pipe") }
 
-func TestAClientThatGoesAwayHurtsNotEvenANilOrZeroMonitor(t *testing.T) {
+func TestHandler_SurvivesAClientThatGoesAway(t *testing.T) {
 	for _, m := range []*otelpool.Monitor{nil, {}} {
 		for _, path := range []string{"/debug/pool/holders", "/debug/pool/holders.pb.gz", "/health/database", "/readyz"} {
 			m.Handler().ServeHTTP(gone{httptest.NewRecorder()}, httptest.NewRequest(http.MethodGet, path, nil))
+		}
+	}
+}
+
+func TestHandler_ServesHoldersReadOnly(t *testing.T) {
+	monitor := instrument(t, newPool(t, configured(t, quiet()...)))
+	for _, path := range []string{"/debug/pool/holders", "/debug/pool/holders.pb.gz"} {
+		for method, want := range map[string]int{http.MethodGet: 200, http.MethodHead: 200, http.MethodPost: 405, http.MethodOptions: 405} {
+			recorder := httptest.NewRecorder()
+			monitor.Handler().ServeHTTP(recorder, httptest.NewRequest(method, path, nil))
+			if recorder.Code != want || want == 200 && recorder.Header().Get("Cache-Control") != "no-store" {
+				t.Errorf("%s %s: %d, %v", method, path, recorder.Code, recorder.Header())
+			}
 		}
 	}
 }

@@ -23,13 +23,14 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 
 	"github.com/otelpool/pgx/healthcheck"
-	"github.com/otelpool/pgx/internal/pgtest"
+	"github.com/otelpool/pgx/internal/testing/pgtest"
 	"github.com/otelpool/pgx/otelpool"
 )
 
-// What follows is about the host: whatever is wrong with what it gave us, or with us, it must not suffer from it.
+// These tests are about the application around the library. What it passes in may be broken, and so may the library: the
+// application must go on.
 
-func TestFiftyGoroutinesMayUseAMonitorWhileItIsClosed(t *testing.T) {
+func TestMonitor_MayBeUsedByFiftyGoroutinesWhileItIsClosed(t *testing.T) {
 	reader := sdkmetric.NewManualReader()
 	cfg := configured(t, quiet(otelpool.WithMeterProvider(sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader))),
 		otelpool.WithHealthInterval(10*time.Millisecond), otelpool.WithLeakThreshold(time.Millisecond))...)
@@ -93,7 +94,7 @@ func TestFiftyGoroutinesMayUseAMonitorWhileItIsClosed(t *testing.T) {
 	}
 }
 
-// rottenProvider is an SDK whose every record panics, and whose callbacks cannot be unregistered.
+// rottenProvider panics at every record, and its callbacks cannot be unregistered.
 type rottenProvider struct{ noop.MeterProvider }
 
 func (rottenProvider) Meter(string, ...metric.MeterOption) metric.Meter { return rottenMeter{} }
@@ -121,7 +122,7 @@ var errRotten = errors.New("callbacks stay")
 
 func (rottenRegistration) Unregister() error { return errRotten }
 
-func TestAMetricsLibraryThatPanicsHurtsNobody(t *testing.T) {
+func TestMeterProvider_ThatPanicsHarmsNobody(t *testing.T) {
 	cfg := configured(t, quiet(otelpool.WithMeterProvider(rottenProvider{}), otelpool.WithPoolName("rotten"))...)
 	pool := newPool(t, cfg)
 	monitor, err := otelpool.Instrument(pool)
@@ -135,7 +136,7 @@ func TestAMetricsLibraryThatPanicsHurtsNobody(t *testing.T) {
 		}
 	}
 	since := time.Now()
-	eventually(t, "the loop goes on", func() bool { return monitor.Health().At.After(since.Add(50 * time.Millisecond)) })
+	eventually(t, "the sampler goes on", func() bool { return monitor.Health().At.After(since.Add(50 * time.Millisecond)) })
 	if err := monitor.Close(); !errors.Is(err, errRotten) {
 		t.Errorf("Close: got %v", err)
 	}
@@ -145,7 +146,7 @@ func TestAMetricsLibraryThatPanicsHurtsNobody(t *testing.T) {
 	instrument(t, pool, otelpool.WithPoolName("rotten"), otelpool.WithMeterProvider(noop.NewMeterProvider())) // the name is free
 }
 
-func TestAProviderMayRegisterNothing(t *testing.T) {
+func TestMeterProvider_MayRegisterNothing(t *testing.T) {
 	pool := newPool(t, configured(t, quiet(otelpool.WithMeterProvider(emptyProvider{}))...))
 	if err := instrument(t, pool).Close(); err != nil {
 		t.Error(err)
@@ -163,7 +164,7 @@ func (emptyMeter) RegisterCallback(metric.Callback, ...metric.Observable) (metri
 	return nil, nil
 }
 
-func TestABeforeConnectThatPanicsForTheProbeEndsOnlyTheProbe(t *testing.T) {
+func TestBeforeConnect_ThatPanicsForTheProbeEndsOnlyTheProbe(t *testing.T) {
 	var log journal
 	cfg := pgtest.Config(t)
 	var forProbe sync.Once
@@ -185,8 +186,8 @@ func TestABeforeConnectThatPanicsForTheProbeEndsOnlyTheProbe(t *testing.T) {
 	}
 }
 
-// Providers and loggers are looked up when Instrument is called: many programs set them up after their configuration.
-func TestGlobalProvidersMayBeSetAfterConfigure(t *testing.T) {
+// Instrument looks up global providers and loggers, not Configure: many programs set them up after the pool's configuration.
+func TestGlobalProviders_MayBeSetAfterConfigure(t *testing.T) {
 	before := otel.GetMeterProvider()
 	defer otel.SetMeterProvider(before)
 	otel.SetMeterProvider(noop.NewMeterProvider())
@@ -202,23 +203,23 @@ func TestGlobalProvidersMayBeSetAfterConfigure(t *testing.T) {
 	}
 }
 
-func TestAMonitorMayBeAskedAfterItsPoolWasClosed(t *testing.T) {
+func TestMonitor_MayBeAskedAfterItsPoolWasClosed(t *testing.T) {
 	pool := newPool(t, configured(t, quiet()...))
 	monitor := instrument(t, pool)
 	pool.Close()
-	eventually(t, "the last report says so", func() bool { return monitor.Health().State == healthcheck.Terminated })
+	eventually(t, "the state is terminated", func() bool { return monitor.Health().State == healthcheck.Terminated })
 	if _, err := pool.Acquire(t.Context()); !errors.Is(err, puddle.ErrClosedPool) {
 		t.Errorf("got %v", err)
 	}
 	useAll(t, monitor)
 }
 
-func TestTheSameOptionsMayGoToConfigureAndInstrument(t *testing.T) {
+func TestOptions_MayBeTheSameForConfigureAndInstrument(t *testing.T) {
 	pool := newPool(t, configured(t, quiet(otelpool.WithQuerySpans(), otelpool.WithTracerProvider(sdktrace.NewTracerProvider()))...))
 	instrument(t, pool, otelpool.WithQuerySpans())
 }
 
-// reusedContext is one of a framework that does not like to be asked after its request.
+// reusedContext panics when it is used after its request, as those of some frameworks do.
 type reusedContext struct {
 	context.Context
 	over *atomic.Bool
@@ -231,7 +232,7 @@ func (c reusedContext) Err() error {
 	return c.Context.Err()
 }
 
-func TestAContextThatPanicsDoesNotEndTheProcessThatIsShutDown(t *testing.T) {
+func TestShutdown_SurvivesAContextThatPanics(t *testing.T) {
 	pool := newPool(t, configured(t, quiet()...))
 	monitor := instrument(t, pool)
 	var over atomic.Bool
@@ -244,4 +245,16 @@ func TestAContextThatPanicsDoesNotEndTheProcessThatIsShutDown(t *testing.T) {
 	}
 	over.Store(false)
 	held.Release()
+}
+
+func TestMonitor_ThatIsNilOrZeroDoesNothing(t *testing.T) {
+	for name, m := range map[string]*otelpool.Monitor{"nil": nil, "zero": {}} {
+		useAll(t, m)
+		if h := m.Health(); h.Status != healthcheck.Unknown {
+			t.Errorf("%s: health is %v though nothing is known", name, h.Status)
+		}
+		if err := errors.Join(m.Close(), m.Shutdown(t.Context()), m.Close()); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
 }

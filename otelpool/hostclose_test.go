@@ -8,7 +8,7 @@ import (
 	"github.com/otelpool/pgx/healthcheck"
 )
 
-func TestAPoolThatItsApplicationClosesIsFollowedToItsEnd(t *testing.T) {
+func TestHostClose_IsFollowedToItsEnd(t *testing.T) {
 	bubble(t, func(t *testing.T, b *bubbled) {
 		conn := take(t, b.pool)
 		closed := make(chan struct{})
@@ -37,7 +37,7 @@ func TestAPoolThatItsApplicationClosesIsFollowedToItsEnd(t *testing.T) {
 	})
 }
 
-func TestAMonitorThatNobodyClosesEndsWithItsPool(t *testing.T) {
+func TestMonitor_ThatNobodyClosesEndsWithItsPool(t *testing.T) {
 	bubble(t, func(t *testing.T, b *bubbled) {
 		take(t, b.pool).Release()
 		b.pool.Close()

@@ -11,7 +11,7 @@ const (
 	rooms  = module + "otelpool/internal/"
 )
 
-// house says which packages a package must not import itself. A name that ends in a slash is all below it.
+// house says which packages a package must not import directly. A name that ends in a slash means all packages below it.
 var house = []struct{ room, never string }{
 	// Imports only go down, and the hook and the judge never meet.
 	{module + "tracer", module + "healthcheck " + module + "otelpool " + rooms},
@@ -19,19 +19,19 @@ var house = []struct{ room, never string }{
 	{module + "internal/", module + "otelpool " + module + "tracer " + module + "healthcheck " + rooms},
 	// A view is a value.
 	{rooms + "view", rooms + "observe " + rooms + "probe " + rooms + "outlet/ " + rooms + "mailbox github.com/jackc/ log/slog sync"},
-	// The sampler calls no code of the user, so it can reach none.
+	// The sampler must call no code of the user, so it imports nothing that would.
 	{rooms + "observe", rooms + "probe " + rooms + "outlet/ " + rooms + "mailbox log/slog go.opentelemetry.io/ net/http"},
 	// The audit judges a configuration.
 	{rooms + "audit", rooms + "observe " + rooms + "probe " + rooms + "outlet/ " + rooms + "mailbox log/slog go.opentelemetry.io/ net/http"},
 	// Outlets only read views: they know neither who makes them nor each other, and no pool.
 	{rooms + "outlet/", rooms + "observe " + rooms + "probe " + rooms + "outlet/ github.com/jackc/"},
-	// The probe is told by views, and speaks by its state in the next one.
+	// The probe reads views, and answers by its state in the next one.
 	{rooms + "probe", rooms + "observe " + rooms + "outlet/ " + rooms + "mailbox log/slog go.opentelemetry.io/"},
 	{rooms, module + "otelpool github.com/exaring/otelpgx"},
 }
 
-// neededByTests are the packages below internal that are no part of the product.
-var neededByTests = []string{"bench", "pgtest", "pgxsuite", "postgres", "wire", "docs"}
+// neededByTests are the packages below internal that are no part of the product, with all below them.
+var neededByTests = []string{"bench", "testing"}
 
 func TestHouse_ImportsOnlyGoDown(t *testing.T) {
 	for pkg, imports := range list(t, "{{.ImportPath}} {{join .Imports \" \"}}", "./...") {
@@ -61,6 +61,14 @@ func TestHouse_PullsInNeitherTheSDKNorGRPC(t *testing.T) {
 	for pkg := range list(t, "{{.ImportPath}}", "-deps", module+"healthcheck", module+"tracer") {
 		if pkg == "net/http" {
 			t.Error("the judge or the hook needs net/http")
+		}
+	}
+}
+
+func TestHouse_TheProductNeedsNothingThatIsForTests(t *testing.T) {
+	for pkg := range list(t, "{{.ImportPath}}", "-deps", module+"otelpool/...", module+"tracer", module+"healthcheck/...") {
+		if isForTests(pkg) {
+			t.Errorf("the product needs %s", pkg)
 		}
 	}
 }

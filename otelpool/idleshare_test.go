@@ -10,7 +10,7 @@ import (
 	"github.com/otelpool/pgx/otelpool"
 )
 
-func TestIdlenessIsOfTheLastMinuteAndCountsHoldsUnderWay(t *testing.T) {
+func TestIdleRatio_IsOfTheLastMinuteAndCountsHoldsUnderWay(t *testing.T) {
 	reader := sdkmetric.NewManualReader()
 	share := func(t *testing.T) float64 { return sum(t, collect(t, reader), "otelpool.hold.idle_ratio") }
 	bubble(t, func(t *testing.T, b *bubbled) {

@@ -3,9 +3,6 @@ package otelpool_test
 import (
 	"context"
 	"errors"
-	"fmt"
-	"log/slog"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -13,11 +10,11 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 
-	"github.com/otelpool/pgx/internal/pgtest"
+	"github.com/otelpool/pgx/internal/testing/pgtest"
 	"github.com/otelpool/pgx/otelpool"
 )
 
-func TestInstrumentRefusesAPoolThatCannotBeObserved(t *testing.T) {
+func TestInstrument_RefusesAPoolThatCannotBeObserved(t *testing.T) {
 	if _, err := otelpool.Instrument(nil); !errors.Is(err, otelpool.ErrNilPool) {
 		t.Errorf("nil: got %v", err)
 	}
@@ -37,7 +34,7 @@ func TestInstrumentRefusesAPoolThatCannotBeObserved(t *testing.T) {
 	}
 }
 
-func TestAPoolIsInstrumentedOnceAtATime(t *testing.T) {
+func TestInstrument_ObservesAPoolOnceAtATime(t *testing.T) {
 	pool := newPool(t, configured(t, quiet()...))
 	for range 3 {
 		monitor := instrument(t, pool)
@@ -56,7 +53,7 @@ func TestAPoolIsInstrumentedOnceAtATime(t *testing.T) {
 	}
 }
 
-func TestOfManyWhoInstrumentAPoolAtOnceOneSucceeds(t *testing.T) {
+func TestInstrument_SucceedsForOneOfManyAtOnce(t *testing.T) {
 	pool := newPool(t, configured(t, quiet()...))
 	monitors := make(chan *otelpool.Monitor, 20)
 	var wg sync.WaitGroup
@@ -80,97 +77,7 @@ func TestOfManyWhoInstrumentAPoolAtOnceOneSucceeds(t *testing.T) {
 	}
 }
 
-func TestAChosenNameIsTakenWhileItsPoolLives(t *testing.T) {
-	monitor := instrument(t, newPool(t, configured(t, quiet()...)), otelpool.WithPoolName("chosen"))
-	other := newPool(t, configured(t, quiet()...))
-	_, err := otelpool.Instrument(other, otelpool.WithPoolName("chosen"))
-	if !errors.Is(err, otelpool.ErrNameTaken) || !strings.Contains(err.Error(), `"chosen", chosen by WithPoolName or OTELPOOL_POOL_NAME`) {
-		t.Errorf("got %v, want ErrNameTaken with the name", err)
-	}
-	if err := monitor.Close(); err != nil {
-		t.Fatal(err)
-	}
-	if got := instrument(t, other, otelpool.WithPoolName("chosen")).Name(); got != "chosen" {
-		t.Errorf("the name was not freed: %q", got)
-	}
-}
-
-func TestDerivedNamesAreNumberedWithAWarningAndFreedByClose(t *testing.T) {
-	var log journal
-	dsn := pgtest.DSN(t)
-	open := func() *otelpool.Monitor {
-		cfg := parse(t, dsn)
-		if err := otelpool.Configure(cfg, quiet(otelpool.WithLogger(log.logger(slog.LevelInfo)))...); err != nil {
-			t.Fatal(err)
-		}
-		return instrument(t, newPool(t, cfg))
-	}
-	derived := otelpool.DerivedName(parse(t, dsn).ConnConfig)
-	first, second, third := open(), open(), open()
-	names := []string{first.Name(), second.Name(), third.Name()}
-	if want := []string{derived, derived + "-2", derived + "-3"}; !slices.Equal(names, want) {
-		t.Errorf("got %q, want %q", names, want)
-	}
-	warnings := awaitEvents(t, &log, "pool.renamed", 2)
-	if len(warnings) != 2 || warnings[0]["level"] != "WARN" || warnings[0]["derived"] != derived ||
-		warnings[0]["db.client.connection.pool.name"] != derived+"-2" {
-		t.Errorf("warnings: %v", warnings)
-	}
-	if err := second.Close(); err != nil {
-		t.Fatal(err)
-	}
-	if got := open().Name(); got != derived+"-2" {
-		t.Errorf("a freed name was not given again: %q", got)
-	}
-}
-
-func TestDerivedName_IsWhatTheConventionsSay(t *testing.T) {
-	for dsn, want := range map[string]string{
-		"postgres://u@db.example/shop":                             "db.example:5432/shop",
-		"postgres://u@db.example:80/shop":                          "db.example:80/shop",
-		"postgres://u@[::1]:6432/shop":                             "[::1]:6432/shop",
-		"postgres://u@a.example:6432,b.example:6433/shop":          "a.example:6432,b.example:6433/shop",
-		"user=u host=db.example sslmode=prefer":                    "db.example:5432",
-		"user=u host=/var/run/postgresql dbname=shop":              "/var/run/postgresql:5432/shop",
-		"postgres://u@db.example/%ff":                              "db.example:5432",
-		"postgres://u@db.example:5432/" + strings.Repeat("x", 300): ("db.example:5432/" + strings.Repeat("x", 300))[:255],
-	} {
-		if got := otelpool.DerivedName(parse(t, dsn).ConnConfig); got != want {
-			t.Errorf("%s: got %q, want %q", dsn, got, want)
-		}
-	}
-}
-
-func TestWithoutConfigureThePoolIsSeenFromOutsideOnly(t *testing.T) {
-	var log journal
-	reader := sdkmetric.NewManualReader()
-	pool := newPool(t, pgtest.Config(t))
-	monitor := instrument(t, pool, quiet(otelpool.WithLogger(log.logger(slog.LevelInfo)),
-		otelpool.WithMeterProvider(sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader))))...)
-	warnings := awaitEvents(t, &log, "pool.stat_only", 1)
-	if len(warnings) != 1 || warnings[0]["level"] != "WARN" || !strings.Contains(fmt.Sprint(warnings[0]["msg"]), "otelpool.Configure(cfg)") {
-		t.Errorf("warnings: %v", warnings)
-	}
-	acquire(t, t.Context(), pool)
-	eventually(t, "the loop has seen the connection", func() bool {
-		return sum(t, collect(t, reader), "db.client.connection.count", "db.client.connection.state", "used") == 1
-	})
-	got := collect(t, reader)
-	for _, row := range otelpool.Instruments() {
-		_, present := got[row.Name]
-		if want := !row.Hook; present != want {
-			t.Errorf("%s: present is %v, want %v", row.Name, present, want)
-		}
-	}
-	if s := monitor.Stats(); s.ActiveConnections != 1 || s.TotalAcquisitions != 1 || s.TotalReleases != 0 {
-		t.Errorf("stats: %+v", s)
-	}
-	if monitor.Holders() != nil || monitor.Waiters() != nil || monitor.Sites(3) != nil {
-		t.Error("holders are known without a hook")
-	}
-}
-
-func TestOpenBuildsConfiguresAndInstruments(t *testing.T) {
+func TestOpen_BuildsConfiguresAndInstruments(t *testing.T) {
 	pool, monitor, err := otelpool.Open(t.Context(), pgtest.DSN(t), quiet(otelpool.WithPoolName("opened"))...)
 	if err != nil {
 		t.Fatal(err)
@@ -189,8 +96,8 @@ func TestOpenBuildsConfiguresAndInstruments(t *testing.T) {
 	}
 }
 
-// pgx itself does not connect in New, so a context that is done is no reason to fail; it fails whoever acquires.
-func TestOpenWithADoneContextBehavesLikeNew(t *testing.T) {
+// pgxpool.New does not connect, so it accepts a context that is done. Only an acquire with that context fails.
+func TestOpen_BehavesLikeNewWithADoneContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	dsn := pgtest.DSN(t)
@@ -212,7 +119,7 @@ func TestOpenWithADoneContextBehavesLikeNew(t *testing.T) {
 	}
 }
 
-func TestOpenLeavesNothingBehindWhenItFails(t *testing.T) {
+func TestOpen_LeavesNothingBehindWhenItFails(t *testing.T) {
 	instrument(t, newPool(t, configured(t, quiet()...)), otelpool.WithPoolName("open fails"))
 	dsn := pgtest.DSN(t)
 	for name, opts := range map[string][]otelpool.Option{
@@ -227,8 +134,8 @@ func TestOpenLeavesNothingBehindWhenItFails(t *testing.T) {
 	}
 }
 
-// pgx masks passwords in its errors as far as it recognises them; in these strings it does not.
-func TestOpenNeverRepeatsAPasswordThatItCouldNotParse(t *testing.T) {
+// pgx masks the passwords that it recognises in its errors. In these strings it does not recognise them.
+func TestOpen_NeverRepeatsAPasswordThatItCouldNotParse(t *testing.T) {
 	for _, dsn := range []string{
 		"host=h password='tops3cret tops3cret", "host=h password=x tops3cret sslmode=disable", "host=h password = tops3cret sslmode=bad",
 		"host=h PASSWORD=tops3cret foo", `host=h password=a\ tops3cret sslmode=bad`, "postgres://u:pw@tops3cret@h:x/db",
@@ -249,9 +156,18 @@ func TestOpenNeverRepeatsAPasswordThatItCouldNotParse(t *testing.T) {
 	}
 }
 
-func TestOpenSaysWhatIsWrongWithAConnectionString(t *testing.T) {
+func TestOpen_SaysWhatIsWrongWithAConnectionString(t *testing.T) {
 	_, _, err := otelpool.Open(t.Context(), "postgres://u:pw@h/db?sslmode=bad")
 	if want := "otelpool: Open: cannot parse the connection string: failed to configure TLS (sslmode is invalid)"; err == nil || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
 	}
+}
+
+func TestInstrument_TakesAConfigurationWithoutRuntimeParameters(t *testing.T) {
+	cfg := pgtest.Config(t)
+	cfg.ConnConfig.RuntimeParams = nil
+	if err := otelpool.Configure(cfg, quiet()...); err != nil {
+		t.Fatal(err)
+	}
+	instrument(t, newPool(t, cfg))
 }

@@ -5,11 +5,9 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
-	"net"
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -19,11 +17,11 @@ import (
 	sdklog "go.opentelemetry.io/otel/sdk/log"
 	"go.opentelemetry.io/otel/trace"
 
-	"github.com/otelpool/pgx/internal/pgtest"
+	"github.com/otelpool/pgx/internal/testing/pgtest"
 	"github.com/otelpool/pgx/otelpool"
 )
 
-// logged is a pool of two connections and all that its monitor writes.
+// logged returns a pool of two connections, its Monitor, and the log that the Monitor writes to.
 func logged(t *testing.T, level slog.Level, opts ...otelpool.Option) (*pgxpool.Pool, *otelpool.Monitor, *journal) {
 	t.Helper()
 	var j journal
@@ -69,7 +67,7 @@ func traced(ctx context.Context, flags trace.TraceFlags) (out context.Context, t
 	return trace.ContextWithSpanContext(ctx, sc), sc.TraceID().String(), sc.SpanID().String()
 }
 
-func TestTheFirstConnectionIsToldOnce(t *testing.T) {
+func TestFirstConnection_IsLoggedOnce(t *testing.T) {
 	pool, _, j := logged(t, slog.LevelInfo)
 	for range 3 {
 		acquire(t, t.Context(), pool).Release()
@@ -78,7 +76,7 @@ func TestTheFirstConnectionIsToldOnce(t *testing.T) {
 	r.check(t, "INFO", "pool is connected", "max_connections", "min_connections")
 }
 
-func TestAFirstConnectionThatFailsIsAnError(t *testing.T) {
+func TestFirstConnection_ThatFailsIsAnError(t *testing.T) {
 	cfg := pgtest.Config(t)
 	cfg.ConnConfig.Database = "there_is_no_such_database"
 	var j journal
@@ -120,7 +118,8 @@ func TestConnectionEvents_AreARecordForEachAcquireAndRelease(t *testing.T) {
 	}
 }
 
-// An OpenTelemetry bridge without a minimum severity calls every level enabled: no level may make a record of each acquire.
+// An OpenTelemetry bridge without a minimum severity has every level enabled. So no level may switch on a record of each
+// acquire.
 func TestConnectionEvents_AreSwitchedOnByNoLevel(t *testing.T) {
 	var e emitted
 	provider := sdklog.NewLoggerProvider(sdklog.WithProcessor(&e))
@@ -140,7 +139,7 @@ func TestConnectionEvents_AreSwitchedOnByNoLevel(t *testing.T) {
 	}
 }
 
-func TestHighUsageIsToldOnceAnEpisode(t *testing.T) {
+func TestUsageHigh_IsLoggedOnceAnEpisode(t *testing.T) {
 	pool, monitor, j := logged(t, slog.LevelInfo)
 	for episode := 1; episode <= 2; episode++ {
 		a, b := acquire(t, t.Context(), pool), acquire(t, t.Context(), pool)
@@ -149,151 +148,11 @@ func TestHighUsageIsToldOnceAnEpisode(t *testing.T) {
 		a.Release()
 		b.Release()
 		since := time.Now()
-		eventually(t, "the loop looks again", func() bool { return monitor.Health().At.After(since) })
+		eventually(t, "the sampler has run again", func() bool { return monitor.Health().At.After(since) })
 	}
 }
 
-func TestAnExhaustedPoolSaysOnceAnEpisodeWhoHolds(t *testing.T) {
-	pool, monitor, j := logged(t, slog.LevelInfo, otelpool.WithLeakThreshold(time.Hour))
-	for episode := 1; episode <= 2; episode++ {
-		var held []*pgxpool.Conn
-		for range 2 {
-			held = append(held, holdForever(t, pool))
-		}
-		ctx, cancel := context.WithCancel(t.Context())
-		waiter, traceID, _ := traced(ctx, 0)
-		var wg sync.WaitGroup
-		wg.Go(func() {
-			if _, err := pool.Acquire(waiter); err == nil {
-				t.Error("the pool is not full")
-			}
-		})
-		r := awaitEvents(t, j, "pool.exhausted", episode)[episode-1]
-		r.check(t, "WARN", "pool is exhausted; connections are held by: 2 at log_test.go:",
-			"holders", "waiting", "timeouts", "oldest_wait_seconds", "oldest_waiter", "trace_id")
-		if !strings.Contains(fmt.Sprint(r["holders"]), "holdForever") || r["waiting"] != 1.0 || r["trace_id"] != traceID {
-			t.Errorf("dossier: %v", r)
-		}
-		cancel()
-		wg.Wait()
-		for _, c := range held {
-			c.Release()
-		}
-		since := time.Now()
-		eventually(t, "the loop looks again", func() bool { return monitor.Health().At.After(since) })
-	}
-}
-
-// holdForever is the call site that a dossier must name.
-func holdForever(t *testing.T, pool *pgxpool.Pool) *pgxpool.Conn {
-	conn, err := pool.Acquire(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(conn.Release)
-	return conn
-}
-
-// The message must not accuse holders who are not there.
-func TestATimeoutOfAPoolThatIsNotFullIsNoExhaustion(t *testing.T) {
-	var j journal
-	cfg := pgtest.Config(t)
-	block := make(chan struct{})
-	if err := otelpool.Configure(cfg, quiet(otelpool.WithLogger(j.logger(slog.LevelInfo)), otelpool.WithServerProbe(false))...); err != nil {
-		t.Fatal(err)
-	}
-	dial := cfg.ConnConfig.DialFunc
-	cfg.ConnConfig.DialFunc = func(ctx context.Context, network, addr string) (net.Conn, error) {
-		select {
-		case <-block:
-		case <-ctx.Done():
-		}
-		return dial(ctx, network, addr)
-	}
-	pool := newPool(t, cfg)
-	instrument(t, pool)
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Millisecond)
-	defer cancel()
-	if _, err := pool.Acquire(ctx); err == nil {
-		t.Fatal("connected through a dialer that blocks")
-	}
-	r := awaitEvents(t, &j, "pool.exhausted", 1)[0]
-	r.check(t, "WARN", "acquires timed out, and by now no connection is held", "holders", "waiting", "timeouts")
-	close(block)
-}
-
-// leak is the call site of the leaks.
-func leak(t *testing.T, ctx context.Context, pool *pgxpool.Pool) *pgxpool.Conn {
-	conn, err := pool.Acquire(ctx)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(conn.Release)
-	return conn
-}
-
-var leakKeys = []string{
-	"age_seconds", "idle_seconds", "backend_pid", "in_transaction", "queries", "db.operation.name", "trace_id", "span_id",
-	"code.function.name", "code.file.path", "code.line.number", "connections", "otelpool.leak.tier",
-}
-
-func TestALeakIsToldOnceWithItsPlaceAndSoIsItsRecovery(t *testing.T) {
-	pool, monitor, j := logged(t, slog.LevelInfo, otelpool.WithLeakThreshold(50*time.Millisecond))
-	ctx, traceID, spanID := traced(t.Context(), trace.FlagsSampled)
-	conn := leak(t, ctx, pool)
-	if _, err := conn.Exec(t.Context(), "SELECT 1"); err != nil {
-		t.Fatal(err)
-	}
-	suspected := awaitEvents(t, j, "leak.suspected", 1)[0]
-	suspected.check(t, "WARN", "connection may be leaked, taken at log_test.go:", append([]string{"code.stacktrace"}, leakKeys...)...)
-	for key, want := range map[string]any{
-		"trace_id": traceID, "span_id": spanID, "connections": 1.0, "otelpool.leak.tier": "idle_held", "db.operation.name": "SELECT",
-		"code.function.name": "github.com/otelpool/pgx/otelpool_test.leak", "queries": 1.0, "in_transaction": false,
-	} {
-		if suspected[key] != want {
-			t.Errorf("%s is %v, want %v", key, suspected[key], want)
-		}
-	}
-	if stack := fmt.Sprint(suspected["code.stacktrace"]); !strings.HasPrefix(stack, "github.com/otelpool/pgx/otelpool_test.leak\n\t") ||
-		!strings.Contains(stack, "TestALeakIsToldOnceWithItsPlaceAndSoIsItsRecovery") {
-		t.Errorf("stack:\n%s", stack)
-	}
-	since := time.Now()
-	eventually(t, "the loop looks again", func() bool { return monitor.Health().At.After(since.Add(60 * time.Millisecond)) })
-	awaitEvents(t, j, "leak.suspected", 1)
-	conn.Release()
-	recovered := awaitEvents(t, j, "leak.recovered", 1)[0]
-	recovered.check(t, "INFO", "suspected leak came back: log_test.go:", leakKeys...)
-}
-
-func TestLeaksOfOnePlaceAreToldTogetherAndAgainWhenOrphaned(t *testing.T) {
-	pool, _, j := logged(t, slog.LevelInfo, otelpool.WithLeakThreshold(100*time.Millisecond), otelpool.WithHealthInterval(time.Second))
-	ctx, cancel := context.WithCancel(t.Context())
-	for range 2 {
-		leak(t, ctx, pool)
-	}
-	if r := awaitEvents(t, j, "leak.suspected", 1)[0]; r["connections"] != 2.0 {
-		t.Errorf("not grouped: %v", r)
-	}
-	cancel()
-	r := awaitEvents(t, j, "leak.suspected", 2)[1]
-	if r["otelpool.leak.tier"] != "orphaned" || r["context"] != context.Canceled.Error() || r["connections"] != 2.0 {
-		t.Errorf("orphaned: %v", r)
-	}
-}
-
-func TestALongHoldThatIsExpectedIsNoLeak(t *testing.T) {
-	pool, monitor, j := logged(t, slog.LevelInfo, otelpool.WithLeakThreshold(10*time.Millisecond))
-	leak(t, otelpool.ExpectLongHold(t.Context(), "LISTEN"), pool)
-	since := time.Now()
-	eventually(t, "the threshold passes", func() bool { return monitor.Health().At.After(since.Add(60 * time.Millisecond)) })
-	awaitEvents(t, j, "leak.suspected", 0)
-	if held := monitor.Holders(); len(held) != 1 || held[0].Expected != "LISTEN" {
-		t.Errorf("holders: %+v", held)
-	}
-}
-
-func TestAConnectionThatTheServerEndsIsTold(t *testing.T) {
+func TestLostConnection_IsLogged(t *testing.T) {
 	pool, _, j := logged(t, slog.LevelInfo)
 	conn := acquire(t, t.Context(), pool)
 	pid := conn.Conn().PgConn().PID()
@@ -311,7 +170,7 @@ func TestAConnectionThatTheServerEndsIsTold(t *testing.T) {
 	}
 }
 
-// emitted keeps log records as an OpenTelemetry pipeline would get them.
+// emitted keeps log records as an OpenTelemetry processor gets them.
 type emitted struct {
 	mu      sync.Mutex // guards records
 	records []sdklog.Record
@@ -341,16 +200,16 @@ func (e *emitted) of(event string) (out []sdklog.Record) {
 	return out
 }
 
-func TestRecordsThroughOtelslogAreCorrelatedWithTheRequest(t *testing.T) {
+func TestRecords_ThroughOtelslogAreCorrelatedWithTheRequest(t *testing.T) {
 	var e emitted
 	provider := sdklog.NewLoggerProvider(sdklog.WithProcessor(&e))
 	pool, _, _ := logged(t, slog.LevelInfo, otelpool.WithLeakThreshold(30*time.Millisecond),
 		otelpool.WithLogger(otelslog.NewLogger("test", otelslog.WithLoggerProvider(provider))), otelpool.WithConnectionEvents(true))
 	ctx, traceID, spanID := traced(t.Context(), trace.FlagsSampled)
 	conn := leak(t, ctx, pool)
-	eventually(t, "the leak is told", func() bool { return len(e.of("leak.suspected")) == 1 })
+	eventually(t, "the leak is logged", func() bool { return len(e.of("leak.suspected")) == 1 })
 	conn.Release()
-	eventually(t, "the recovery is told", func() bool { return len(e.of("leak.recovered")) == 1 })
+	eventually(t, "the recovery is logged", func() bool { return len(e.of("leak.recovered")) == 1 })
 	for _, event := range []string{"connection.acquired", "leak.suspected", "leak.recovered", "connection.released"} {
 		records := e.of(event)
 		if len(records) != 1 {
@@ -363,49 +222,55 @@ func TestRecordsThroughOtelslogAreCorrelatedWithTheRequest(t *testing.T) {
 	}
 }
 
-// panickingHandler is a log that nobody should have installed.
-type panickingHandler struct{ slog.Handler }
-
-func (panickingHandler) Enabled(context.Context, slog.Level) bool  { return true }
-func (panickingHandler) Handle(context.Context, slog.Record) error { panic("no log today") }
-func (h panickingHandler) WithAttrs([]slog.Attr) slog.Handler      { return h }
-
-func TestALogHandlerThatPanicsHurtsNobody(t *testing.T) {
-	pool, monitor, _ := logged(t, slog.LevelInfo, otelpool.WithLogger(slog.New(panickingHandler{})), otelpool.WithLeakThreshold(time.Millisecond))
-	for range 10 {
-		acquire(t, t.Context(), pool).Release()
-	}
-	leak(t, t.Context(), pool)
-	since := time.Now()
-	eventually(t, "the loop goes on", func() bool { return monitor.Health().At.After(since.Add(100 * time.Millisecond)) })
-	if s := monitor.Stats(); s.TotalAcquisitions != 11 {
-		t.Errorf("stats: %+v", s)
-	}
+func TestHealthChange_IsLoggedAtTheLevelOfItsStatus(t *testing.T) {
+	bubble(t, func(t *testing.T, b *bubbled) {
+		b.lose(t, func() { b.server.RefuseDial(refused()) })
+		b.server.Accept()
+		time.Sleep(2 * time.Minute)
+		conn := take(t, b.pool)
+		time.Sleep(20 * time.Second)
+		conn.Release()
+		var logged []string
+		for _, r := range b.log.of(t, "health.changed") {
+			logged = append(logged, fmt.Sprint(r["level"], " ", r["previous"], " → ", r["status"], " ", r["otelpool.cause"]))
+			if r["status"] == "healthy" {
+				r.check(t, "INFO", "pool is healthy", "status", "previous", "otelpool.health.state")
+			} else {
+				r.check(t, fmt.Sprint(r["level"]), "pool is ", "status", "previous", "otelpool.health.state",
+					"otelpool.cause", "evidence", "advice", "runbook")
+			}
+		}
+		want := []string{
+			"INFO unknown → healthy <nil>", "ERROR healthy → unhealthy unreachable", "WARN unhealthy → degraded unreachable",
+			"INFO degraded → healthy <nil>", "WARN healthy → degraded leak",
+		}
+		if !slices.Equal(logged, want) {
+			t.Errorf("got %q, want %q", logged, want)
+		}
+	}, otelpool.WithLeakThreshold(15*time.Second))
 }
 
-// poolHandler keeps its records in the very pool that they tell of.
-type poolHandler struct {
-	slog.Handler
-	pool  *pgxpool.Pool
-	calls *atomic.Int64
-}
-
-func (poolHandler) Enabled(context.Context, slog.Level) bool { return true }
-func (h poolHandler) Handle(context.Context, slog.Record) error {
-	h.calls.Add(1)
-	_, err := h.pool.Exec(context.Background(), "SELECT 1")
-	return err
-}
-func (h poolHandler) WithAttrs([]slog.Attr) slog.Handler { return h }
-
-func TestLogHandler_MayUseThePoolThatItTellsOf(t *testing.T) {
-	var calls atomic.Int64
-	cfg := configured(t, quiet()...)
-	cfg.MaxConns = 1
-	pool := newPool(t, cfg)
-	monitor := instrument(t, pool, otelpool.WithLogger(slog.New(poolHandler{slog.DiscardHandler, pool, &calls})))
-	if err := pool.Ping(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	eventually(t, "a record is written", func() bool { return calls.Load() > 0 && monitor.Stats().TotalReleases > 1 })
+func TestStatistics_AreLoggedOnceAMinute(t *testing.T) {
+	bubble(t, func(t *testing.T, b *bubbled) {
+		for range 3 {
+			take(t, b.pool).Release()
+		}
+		time.Sleep(59500 * time.Millisecond)
+		if n := len(b.log.of(t, "pool.statistics")); n != 0 {
+			t.Errorf("%d records in the first minute", n)
+		}
+		time.Sleep(2 * time.Minute)
+		records := b.log.of(t, "pool.statistics")
+		if len(records) != 2 {
+			t.Fatalf("%d records in three minutes less half a second, want 2", len(records))
+		}
+		records[0].check(t, "INFO", "pool statistics", "total", "idle", "used", "max_connections", "waiting", "acquires",
+			"releases", "timeouts", "longest_wait_seconds", "status")
+		if r := records[0]; r["acquires"] != 3.0 || r["releases"] != 3.0 || r["max_connections"] != 2.0 || r["status"] != "healthy" {
+			t.Errorf("got %v", r)
+		}
+		if err := b.monitor.Shutdown(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"log/slog"
 	"sync"
 	"testing"
@@ -15,26 +16,27 @@ import (
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 
-	"github.com/otelpool/pgx/internal/pgtest"
+	"github.com/otelpool/pgx/healthcheck"
+	"github.com/otelpool/pgx/internal/testing/pgtest"
 	"github.com/otelpool/pgx/otelpool"
 )
 
 func TestMain(m *testing.M) { pgtest.Main(m) }
 
-// patience is how long a test waits for what must come, on a machine that has other things to do.
+// patience is how long a test waits for what must happen, on a busy machine.
 const patience = 20 * time.Second
 
-// eventually waits until ok holds; what says what was waited for.
+// eventually waits until ok returns true. The failure message says what did not happen.
 func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(patience); !ok(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatalf("in %v it did not happen that %s", patience, what)
+			t.Fatalf("not within %v: %s", patience, what)
 		}
 	}
 }
 
-// journal is a log that can be read: every record, at every level, as JSON.
+// journal keeps what a logger writes, as JSON.
 type journal struct {
 	mu   sync.Mutex // guards text
 	text bytes.Buffer
@@ -151,7 +153,7 @@ func collect(t testing.TB, reader sdkmetric.Reader) collection {
 	return out
 }
 
-// attributeSets are those of the series of m.
+// attributeSets returns the attributes of each series of m.
 func attributeSets(t testing.TB, m metricdata.Metrics) []attribute.Set {
 	t.Helper()
 	var out []attribute.Set
@@ -182,8 +184,8 @@ func sets[N int64 | float64](points []metricdata.DataPoint[N]) []attribute.Set {
 	return out
 }
 
-// sum adds up the series of a metric that have the attributes, given as pairs of key and value. It is -1 if there is no
-// such series.
+// sum adds up the series of a metric that have the attributes, given as pairs of key and value. Without such a series it
+// returns -1.
 func sum(t testing.TB, c collection, name string, pairs ...string) float64 {
 	t.Helper()
 	switch data := c[name].Data.(type) {
@@ -226,3 +228,23 @@ func has(set attribute.Set, pairs []string) bool {
 }
 
 func dsnOf(t testing.TB) string { return pgtest.DSN(t) }
+
+func names(m *otelpool.Monitor, cause healthcheck.Cause) bool {
+	h := m.Health()
+	return h.Names(cause)
+}
+
+func causes(m *otelpool.Monitor) (all []healthcheck.Cause) {
+	for _, f := range m.Health().Findings {
+		all = append(all, f.Cause)
+	}
+	return all
+}
+
+// useAll calls what can be called on a Monitor at any time.
+func useAll(t *testing.T, m *otelpool.Monitor) {
+	t.Helper()
+	_, _ = m.Name(), m.Health()
+	_, _, _ = m.Holders(), m.Waiters(), m.Sites(3)
+	_ = fmt.Sprint(m.Stats())
+}

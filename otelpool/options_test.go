@@ -19,7 +19,7 @@ import (
 	"github.com/otelpool/pgx/otelpool"
 )
 
-// address is a server that no test reaches: these tests never connect.
+// address is never connected to.
 const address = "postgres://somebody@localhost:1/somewhere"
 
 func parse(t testing.TB, dsn string) *pgxpool.Config {
@@ -68,7 +68,7 @@ var badOptions = []struct {
 	}()), "WithPolicy", "this policy", "one that passes Validate"},
 }
 
-func TestEachBadOptionIsNamedWithItsValueAndRange(t *testing.T) {
+func TestOptions_ThatAreBadAreNamedWithTheirValueAndRange(t *testing.T) {
 	for _, tt := range badOptions {
 		t.Run(tt.name, func(t *testing.T) {
 			err := otelpool.Configure(parse(t, address), tt.option)
@@ -88,7 +88,7 @@ func TestEachBadOptionIsNamedWithItsValueAndRange(t *testing.T) {
 	}
 }
 
-func TestTheBoundsOfEachRangeAreAccepted(t *testing.T) {
+func TestOptions_AcceptTheBoundsOfTheirRanges(t *testing.T) {
 	for name, opt := range map[string]otelpool.Option{
 		"longest name":      otelpool.WithPoolName(strings.Repeat("ä", 127) + "x"),
 		"no threshold":      otelpool.WithLeakThreshold(0),
@@ -105,7 +105,7 @@ func TestTheBoundsOfEachRangeAreAccepted(t *testing.T) {
 	}
 }
 
-func TestAllMistakesOfOneCallAreReportedAtOnce(t *testing.T) {
+func TestOptions_ReportAllMistakesOfOneCallAtOnce(t *testing.T) {
 	t.Setenv(otelpool.EnvStackDepth, "many")
 	var all []otelpool.Option
 	for _, tt := range badOptions {
@@ -125,7 +125,7 @@ func TestAllMistakesOfOneCallAreReportedAtOnce(t *testing.T) {
 	}
 }
 
-func TestConfigureLeavesTheConfigurationAloneWhenItFails(t *testing.T) {
+func TestConfigure_LeavesTheConfigurationAloneWhenItFails(t *testing.T) {
 	cfg := parse(t, address)
 	own := &everyTracer{}
 	cfg.ConnConfig.Tracer = own
@@ -137,7 +137,7 @@ func TestConfigureLeavesTheConfigurationAloneWhenItFails(t *testing.T) {
 	}
 }
 
-func TestInstrumentClaimsNothingWhenItFails(t *testing.T) {
+func TestInstrument_ClaimsNothingWhenItFails(t *testing.T) {
 	var log journal
 	reader := sdkmetric.NewManualReader()
 	provider := sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader))
@@ -167,8 +167,8 @@ func TestInstrumentClaimsNothingWhenItFails(t *testing.T) {
 	}
 }
 
-// An Instrument that fails, for whatever reason, must not have changed how the pool is observed already.
-func TestASecondInstrumentDoesNotChangeTheOptionsOfTheFirst(t *testing.T) {
+// A pool may be observed already. An Instrument that fails must not change how.
+func TestInstrument_DoesNotChangeTheOptionsOfAnEarlierOne(t *testing.T) {
 	pool := newPool(t, configured(t, quiet()...))
 	monitor := instrument(t, pool)
 	if _, err := otelpool.Instrument(pool, otelpool.WithStackDepth(0)); !errors.Is(err, otelpool.ErrInstrumented) {
@@ -180,7 +180,7 @@ func TestASecondInstrumentDoesNotChangeTheOptionsOfTheFirst(t *testing.T) {
 	}
 }
 
-func TestAPanickingProviderLeavesTheNameFree(t *testing.T) {
+func TestMeterProvider_ThatPanicsAtOnceLeavesTheNameFree(t *testing.T) {
 	pool := newPool(t, configured(t, quiet()...))
 	func() {
 		defer func() {
@@ -217,7 +217,7 @@ var variables = []variable{
 	{otelpool.EnvQuerySpans, "true", otelpool.WithQuerySpans(), []string{"please"}, "true or false"},
 }
 
-func TestEachVariableIsRead(t *testing.T) {
+func TestWithEnv_ReadsEachVariable(t *testing.T) {
 	for _, s := range otelpool.SettingRows() {
 		if s.Variable != "" && !slices.ContainsFunc(variables, func(v variable) bool { return v.variable == s.Variable }) {
 			t.Errorf("%s is not tested", s.Variable)
@@ -245,29 +245,7 @@ func TestEachVariableIsRead(t *testing.T) {
 	}
 }
 
-func TestQuerySpansCanBeTurnedOffByTheEnvironment(t *testing.T) {
-	t.Setenv(otelpool.EnvQuerySpans, "false")
-	if otelpool.Settings(t, otelpool.WithQuerySpans(), otelpool.WithEnv())["WithQuerySpans"] != "false" {
-		t.Error("false does not turn them off")
-	}
-}
-
-func TestQuerySpansThatComeTooLateBlameWhoeverAskedForThem(t *testing.T) {
-	pool := newPool(t, configured(t, quiet()...))
-	t.Setenv(otelpool.EnvQuerySpans, "true")
-	for blamed, opt := range map[string]otelpool.Option{
-		"WithQuerySpans":       otelpool.WithQuerySpans(),
-		otelpool.EnvQuerySpans: otelpool.WithEnv(),
-	} {
-		_, err := otelpool.Instrument(pool, opt)
-		var wrong *otelpool.OptionError
-		if !errors.As(err, &wrong) || wrong.Option != blamed {
-			t.Errorf("got %v, want one that blames %s", err, blamed)
-		}
-	}
-}
-
-func TestTheLaterOptionWins(t *testing.T) {
+func TestOptions_TheLaterWins(t *testing.T) {
 	t.Setenv(otelpool.EnvStackDepth, "8")
 	if got := otelpool.Settings(t, otelpool.WithStackDepth(4), otelpool.WithEnv())["WithStackDepth"]; got != "8" {
 		t.Errorf("the environment came last, but the depth is %s", got)
@@ -275,15 +253,6 @@ func TestTheLaterOptionWins(t *testing.T) {
 	if got := otelpool.Settings(t, otelpool.WithEnv(), otelpool.WithStackDepth(4))["WithStackDepth"]; got != "4" {
 		t.Errorf("the program came last, but the depth is %s", got)
 	}
-}
-
-func TestQuerySpansCannotBeTurnedOffTooLate(t *testing.T) {
-	pool := newPool(t, configured(t, quiet(otelpool.WithQuerySpans())...))
-	t.Setenv(otelpool.EnvQuerySpans, "false")
-	if _, err := otelpool.Instrument(pool, otelpool.WithEnv()); !errors.Is(err, otelpool.ErrInvalidOption) || !strings.Contains(err.Error(), otelpool.EnvQuerySpans) {
-		t.Errorf("got %v", err)
-	}
-	instrument(t, pool)
 }
 
 func TestWithEnv_RefusesAVariableThatNobodyReads(t *testing.T) {

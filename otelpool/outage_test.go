@@ -5,15 +5,12 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
-	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
@@ -22,33 +19,13 @@ import (
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 
 	"github.com/otelpool/pgx/healthcheck"
-	"github.com/otelpool/pgx/internal/pgtest"
-	"github.com/otelpool/pgx/internal/postgres"
-	"github.com/otelpool/pgx/internal/wire"
+	"github.com/otelpool/pgx/internal/testing/pgtest"
+	"github.com/otelpool/pgx/internal/testing/postgres"
+	"github.com/otelpool/pgx/internal/testing/wire"
 	"github.com/otelpool/pgx/otelpool"
 )
 
-// lose takes the server away and lets the pool notice.
-func (b *bubbled) lose(t *testing.T, how func()) {
-	t.Helper()
-	take(t, b.pool).Release()
-	time.Sleep(10*time.Second + 500*time.Millisecond) // between two ticks
-	how()
-	b.server.CloseAll()
-	for range 3 {
-		if conn, err := b.pool.Acquire(t.Context()); err == nil {
-			t.Fatalf("the server is still there: %v", conn.Conn().Ping(t.Context()))
-		}
-		time.Sleep(time.Second)
-	}
-	if h := b.monitor.Health(); h.Status != healthcheck.Unhealthy {
-		t.Fatalf("the outage was not noticed: %s, %+v", h.State, h.Findings)
-	}
-}
-
-func refused() error { return fmt.Errorf("dial: %w", syscall.ECONNREFUSED) }
-
-func TestTheProbeTriesByTheScheduleUntilTheServerIsBack(t *testing.T) {
+func TestProbe_TriesByTheScheduleUntilTheServerIsBack(t *testing.T) {
 	spans := tracetest.NewSpanRecorder()
 	reader := sdkmetric.NewManualReader()
 	bubble(t, func(t *testing.T, b *bubbled) {
@@ -110,23 +87,23 @@ func TestTheProbeTriesByTheScheduleUntilTheServerIsBack(t *testing.T) {
 	if lasted := ended[0].EndTime().Sub(ended[0].StartTime()); lasted < 70*time.Second {
 		t.Errorf("the span lasted %v", lasted)
 	}
-	told := make(map[attribute.Key]string)
+	attributes := make(map[attribute.Key]string)
 	for _, a := range ended[0].Attributes() {
-		told[a.Key] = a.Value.String()
+		attributes[a.Key] = a.Value.String()
 	}
-	attempts := told["otelpool.reconnect.attempts"]
-	delete(told, "otelpool.reconnect.attempts")
+	attempts := attributes["otelpool.reconnect.attempts"]
+	delete(attributes, "otelpool.reconnect.attempts")
 	want := map[attribute.Key]string{
 		"db.client.connection.pool.name": "wire:5432/app", "otelpool.cause": "unreachable", "error.type": "connection_refused",
 	}
-	if n, err := strconv.Atoi(attempts); !maps.Equal(told, want) || err != nil || n < 7 || ended[0].Status().Code != codes.Error {
-		t.Errorf("the span tells %v, %s attempts, %v", told, attempts, ended[0].Status())
+	if n, err := strconv.Atoi(attempts); !maps.Equal(attributes, want) || err != nil || n < 7 || ended[0].Status().Code != codes.Error {
+		t.Errorf("the span has %v, %s attempts, %v", attributes, attempts, ended[0].Status())
 	}
 }
 
-// The judge calls the session off as soon as he hears that the server answers: the pool must have been revived by then, and
-// wholly, however long that takes.
-func TestAReconnectBuildsAllOfMinConnsBeforeItCountsAsOne(t *testing.T) {
+// The judge ends the outage as soon as the probe reports success. The pool must have all its connections again by then,
+// however long that takes.
+func TestReconnect_BuildsAllOfMinConnsBeforeItCounts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := &bubbled{server: wire.NewServer()}
 		defer b.server.Close()
@@ -164,202 +141,7 @@ func TestAReconnectBuildsAllOfMinConnsBeforeItCountsAsOne(t *testing.T) {
 	})
 }
 
-func TestTheProbeStopsWhenItsCredentialsAreRefused(t *testing.T) {
-	bubble(t, func(t *testing.T, b *bubbled) {
-		b.lose(t, func() { b.server.RefuseWith("28P01", "password authentication failed") })
-		before := b.server.Connects()
-		time.Sleep(10 * time.Minute)
-		if more := b.server.Connects() - before; more != 0 {
-			t.Errorf("it knocked %d times more", more)
-		}
-		told := b.log.of(t, "reconnect.attempt")
-		if len(told) != 1 {
-			t.Fatalf("%d attempts were told of, want the one that was refused", len(told))
-		}
-		told[0].check(t, "WARN", "server probe was refused and does not try again", "attempt", "error.type", "error")
-	})
-}
-
-func TestWithoutTheProbeNobodyTries(t *testing.T) {
-	bubble(t, func(t *testing.T, b *bubbled) {
-		b.lose(t, func() { b.server.RefuseDial(refused()) })
-		before := b.server.Connects()
-		b.server.Accept()
-		time.Sleep(10 * time.Minute)
-		if more := b.server.Connects() - before; more != 0 {
-			t.Errorf("%d connects that nobody asked for", more)
-		}
-	}, otelpool.WithServerProbe(false))
-}
-
-// A pooler such as PgBouncer refuses connections that ask for parameters it does not know.
-func TestTheProbeAsksForNothingThatAPoolerRefuses(t *testing.T) {
-	bubble(t, func(t *testing.T, b *bubbled) {
-		conn := take(t, b.pool)
-		time.Sleep(10 * time.Second) // suspected of being leaked
-		if n := b.server.Sessions(); n != 2 {
-			t.Fatalf("%d sessions, want the holder's and the probe's", n)
-		}
-		parameters := b.server.LastStartupParameters()
-		if parameters["application_name"] != "otelpool probe" {
-			t.Errorf("the probe calls itself %q", parameters["application_name"])
-		}
-		for name := range parameters {
-			switch name {
-			case "user", "database", "application_name", "client_encoding":
-			default:
-				t.Errorf("the probe asks for %s", name)
-			}
-		}
-		conn.Release()
-	}, otelpool.WithLeakThreshold(time.Second))
-}
-
-func TestAServerThatCutsEveryConnectionIsNotHammered(t *testing.T) {
-	bubble(t, func(t *testing.T, b *bubbled) {
-		conn := take(t, b.pool)
-		time.Sleep(10 * time.Second) // suspected of being leaked
-		before := b.server.Connects()
-		for range 60 * 100 {
-			b.server.CloseAll()
-			time.Sleep(10 * time.Millisecond)
-		}
-		if n := b.server.Connects() - before; n < 5 || n > 80 {
-			t.Errorf("the probe connected %d times in a minute", n)
-		}
-		conn.Release()
-	}, otelpool.WithLeakThreshold(time.Second))
-}
-
-func TestAShutdownDuringAnOutageDoesNotClaimThatItIsOver(t *testing.T) {
-	spans := tracetest.NewSpanRecorder()
-	bubble(t, func(t *testing.T, b *bubbled) {
-		b.lose(t, func() { b.server.RefuseDial(refused()) })
-		if err := b.monitor.Shutdown(t.Context()); err != nil {
-			t.Error(err)
-		}
-		if n := len(b.log.of(t, "reconnect.succeeded")); n != 0 {
-			t.Error("reconnect.succeeded was written")
-		}
-	}, otelpool.WithTracerProvider(sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(spans))))
-	if len(spans.Ended()) != 1 {
-		t.Errorf("%d spans were ended, want the outage's", len(spans.Ended()))
-	}
-}
-
-func TestShutdownDoesNotOutlastItsContextForAProbeThatHangs(t *testing.T) {
-	bubble(t, func(t *testing.T, b *bubbled) {
-		conn := take(t, b.pool)
-		time.Sleep(10 * time.Second) // suspected of being leaked: the probe is there
-		b.server.Hang(true)
-		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
-		defer cancel()
-		began := time.Now()
-		if err := b.monitor.Shutdown(ctx); err == nil {
-			t.Error("drained, though a connection is held")
-		}
-		if took := time.Since(began); took > 5*time.Second+100*time.Millisecond {
-			t.Errorf("it took %v", took)
-		}
-		b.server.Hang(false)
-		conn.Release()
-		synctest.Wait()
-	}, otelpool.WithLeakThreshold(time.Second))
-}
-
-// watcher is a connection to the server that is nobody's pool.
-func watcher(t *testing.T, dsn string) *pgx.Conn {
-	t.Helper()
-	conn, err := pgx.Connect(t.Context(), dsn)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = conn.Close(context.Background()) })
-	return conn
-}
-
-func probes(t *testing.T, conn *pgx.Conn, database string) (n int) {
-	t.Helper()
-	err := conn.QueryRow(t.Context(), "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'otelpool probe' AND datname = $1", database).Scan(&n)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return n
-}
-
-// nimble is a policy that gets well as soon as it may.
-func nimble() healthcheck.Policy {
-	p := healthcheck.Evidence()
-	p.MinStateDuration, p.RecoveryGrace, p.ErrorWindow = 0, 0, time.Second
-	return p
-}
-
-func TestTheProbeIsOneConnectionOutsideThePoolWhileItIsUnwell(t *testing.T) {
-	for _, on := range []bool{true, false} {
-		t.Run(fmt.Sprint(on), func(t *testing.T) {
-			dsn := dsnOf(t)
-			cfg := parse(t, dsn)
-			if err := otelpool.Configure(cfg, quiet(otelpool.WithLeakThreshold(50*time.Millisecond), otelpool.WithPolicy(nimble()),
-				otelpool.WithServerProbe(on))...); err != nil {
-				t.Fatal(err)
-			}
-			pool := newPool(t, cfg)
-			monitor := instrument(t, pool)
-			conn := acquire(t, t.Context(), pool)
-			server := watcher(t, dsn)
-			eventually(t, "the pool is unwell", func() bool { return monitor.Health().Status == healthcheck.Degraded })
-			if on {
-				eventually(t, "the probe appears", func() bool { return probes(t, server, cfg.ConnConfig.Database) == 1 })
-			}
-			since := time.Now()
-			for !monitor.Health().At.After(since.Add(300 * time.Millisecond)) {
-				if n := probes(t, server, cfg.ConnConfig.Database); n > 1 || !on && n != 0 {
-					t.Fatalf("%d probes", n)
-				}
-			}
-			if s := pool.Stat(); s.TotalConns() != 1 || s.AcquireCount() != 1 {
-				t.Errorf("the pool has %d connections after %d acquires", s.TotalConns(), s.AcquireCount())
-			}
-			conn.Release()
-			eventually(t, "the pool is well", func() bool { return monitor.Health().Status == healthcheck.Healthy })
-			eventually(t, "the probe is gone", func() bool { return probes(t, server, cfg.ConnConfig.Database) == 0 })
-		})
-	}
-}
-
-func TestTheProbeSeesWhoBlocksOurBackends(t *testing.T) {
-	dsn := dsnOf(t)
-	cfg := parse(t, dsn)
-	policy := nimble()
-	policy.StuckAfter = 500 * time.Millisecond
-	cfg.MaxConns = 2
-	if err := otelpool.Configure(cfg, quiet(otelpool.WithPolicy(policy))...); err != nil {
-		t.Fatal(err)
-	}
-	pool := newPool(t, cfg)
-	monitor := instrument(t, pool)
-	server := watcher(t, dsn)
-	for _, sql := range []string{"CREATE TABLE t (n int)", "BEGIN", "LOCK TABLE t"} {
-		if _, err := server.Exec(t.Context(), sql); err != nil {
-			t.Fatal(err)
-		}
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan struct{})
-	for range 3 { // two are blocked, one waits for them
-		go func() {
-			_, _ = pool.Exec(ctx, "SELECT n FROM t")
-			done <- struct{}{}
-		}()
-	}
-	eventually(t, "the lock is found to be the cause", func() bool { return names(monitor, healthcheck.CauseLockContention) })
-	cancel()
-	for range 3 {
-		<-done
-	}
-}
-
-func TestAnOutageOfARealServerIsToldWholeAndWithoutThePassword(t *testing.T) {
+func TestOutage_OfARealServerIsReportedWithoutThePassword(t *testing.T) {
 	const password = "tops3cret-Zq9x"
 	server := pgtest.Start(t, postgres.WithPassword(password))
 	var log journal
@@ -384,7 +166,7 @@ func TestAnOutageOfARealServerIsToldWholeAndWithoutThePassword(t *testing.T) {
 		_, err := pool.Exec(ctx, "SELECT 1")
 		return err
 	}
-	eventually(t, "the pool is well", func() bool { return poke() == nil && monitor.Health().Status == healthcheck.Healthy })
+	eventually(t, "the pool is healthy", func() bool { return poke() == nil && monitor.Health().Status == healthcheck.Healthy })
 	if err := server.Stop(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -401,7 +183,7 @@ func TestAnOutageOfARealServerIsToldWholeAndWithoutThePassword(t *testing.T) {
 	// Nobody asks the pool for anything: it is the probe that brings it back.
 	eventually(t, "the pool is served again", func() bool { return len(log.of(t, "reconnect.succeeded")) == 1 })
 	eventually(t, "a connection is there", func() bool { return pool.Stat().IdleConns() >= 1 })
-	eventually(t, "the pool is well", func() bool { return monitor.Health().Status == healthcheck.Healthy })
+	eventually(t, "the pool is healthy", func() bool { return monitor.Health().Status == healthcheck.Healthy })
 	c := collect(t, reader)
 	if sum(t, c, "otelpool.outages") != 1 || sum(t, c, "otelpool.outage.duration") <= 0 ||
 		sum(t, c, "otelpool.reconnects", "otelpool.outcome", "ok") != 1 || sum(t, c, "otelpool.reconnects", "otelpool.outcome", "error") < 1 {
@@ -424,59 +206,4 @@ func TestAnOutageOfARealServerIsToldWholeAndWithoutThePassword(t *testing.T) {
 			t.Errorf("no span %q", name)
 		}
 	}
-}
-
-func TestAWrongPasswordIsNeverRepeated(t *testing.T) {
-	var log journal
-	cfg := pgtest.Config(t)
-	cfg.ConnConfig.Password = "tops3cret-Zq9x"
-	if err := otelpool.Configure(cfg, quiet(otelpool.WithLogger(log.logger(slog.LevelDebug)))...); err != nil {
-		t.Fatal(err)
-	}
-	pool, err := pgxpool.NewWithConfig(t.Context(), cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer pool.Close()
-	monitor := instrument(t, pool)
-	eventually(t, "the pool is unwell", func() bool {
-		_, err := pool.Exec(t.Context(), "SELECT 1")
-		return err != nil && names(monitor, healthcheck.CauseRejectedCredentials)
-	})
-	if text := log.String() + fmt.Sprintf("%+v %+v", monitor.Health(), monitor.Stats()); strings.Contains(text, cfg.ConnConfig.Password) {
-		t.Errorf("the password is in: %s", text)
-	}
-}
-
-func names(m *otelpool.Monitor, cause healthcheck.Cause) bool {
-	h := m.Health()
-	return h.Names(cause)
-}
-
-func TestAChangeOfHealthIsToldAtTheLevelItDeserves(t *testing.T) {
-	bubble(t, func(t *testing.T, b *bubbled) {
-		b.lose(t, func() { b.server.RefuseDial(refused()) })
-		b.server.Accept()
-		time.Sleep(2 * time.Minute)
-		conn := take(t, b.pool)
-		time.Sleep(20 * time.Second)
-		conn.Release()
-		var told []string
-		for _, r := range b.log.of(t, "health.changed") {
-			told = append(told, fmt.Sprint(r["level"], " ", r["previous"], " → ", r["status"], " ", r["otelpool.cause"]))
-			if r["status"] == "healthy" {
-				r.check(t, "INFO", "pool is healthy", "status", "previous", "otelpool.health.state")
-			} else {
-				r.check(t, fmt.Sprint(r["level"]), "pool is ", "status", "previous", "otelpool.health.state",
-					"otelpool.cause", "evidence", "advice", "runbook")
-			}
-		}
-		want := []string{
-			"INFO unknown → healthy <nil>", "ERROR healthy → unhealthy unreachable", "WARN unhealthy → degraded unreachable",
-			"INFO degraded → healthy <nil>", "WARN healthy → degraded leak",
-		}
-		if !slices.Equal(told, want) {
-			t.Errorf("got %q, want %q", told, want)
-		}
-	}, otelpool.WithLeakThreshold(15*time.Second))
 }

@@ -2,9 +2,7 @@ package otelpool_test
 
 import (
 	"context"
-	"log/slog"
 	"net"
-	"net/http/httptest"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -15,12 +13,12 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/otelpool/pgx/healthcheck"
-	"github.com/otelpool/pgx/internal/wire"
+	"github.com/otelpool/pgx/internal/testing/wire"
 	"github.com/otelpool/pgx/otelpool"
 )
 
-// network carries connections to a server. Those that are lost take whatever is written and bring nothing back, as where a
-// router forgets them; later ones are not.
+// network carries connections to a server. A lost connection accepts what is written and returns nothing, as when a router
+// has forgotten it. Connections opened after heal work.
 type network struct{ lost atomic.Pointer[atomic.Bool] }
 
 func newNetwork() *network {
@@ -29,10 +27,10 @@ func newNetwork() *network {
 	return n
 }
 
-// lose loses every connection there is, and whatever is opened until it heals.
+// lose loses every open connection, and every one that is opened before heal.
 func (n *network) lose() { n.lost.Load().Store(true) }
 
-// heal lets new connections through. Those that are lost stay so.
+// heal lets new connections through. Lost ones stay lost.
 func (n *network) heal() { n.lost.Store(new(atomic.Bool)) }
 
 func (n *network) carry(cfg *pgxpool.Config) {
@@ -58,35 +56,7 @@ func (c *carried) Write(p []byte) (int, error) {
 	return c.Conn.Write(p)
 }
 
-// bubbleOf is bubble for a pool whose configuration matters.
-func bubbleOf(t *testing.T, dsn string, change func(*wire.Server, *pgxpool.Config), f func(*testing.T, *bubbled)) {
-	t.Helper()
-	synctest.Test(t, func(t *testing.T) {
-		b := &bubbled{server: wire.NewServer()}
-		defer b.server.Close()
-		cfg := b.server.Config(t, dsn)
-		change(b.server, cfg)
-		if err := otelpool.Configure(cfg, quiet(otelpool.WithLogger(b.log.logger(slog.LevelInfo)))...); err != nil {
-			t.Fatal(err)
-		}
-		var err error
-		if b.pool, err = pgxpool.NewWithConfig(t.Context(), cfg); err != nil {
-			t.Fatal(err)
-		}
-		defer b.pool.Close()
-		b.monitor = instrument(t, b.pool)
-		f(t, b)
-	})
-}
-
-func (b *bubbled) ready(t *testing.T) int {
-	t.Helper()
-	w := httptest.NewRecorder()
-	b.monitor.Handler().ServeHTTP(w, httptest.NewRequest("GET", "/readyz", nil))
-	return w.Code
-}
-
-func TestIdleConnectionsThatNoLongerAnswerAreReplacedWhenTheServerIsBack(t *testing.T) {
+func TestReconnect_ReplacesIdleConnectionsThatNoLongerAnswer(t *testing.T) {
 	net := newNetwork()
 	carry := func(_ *wire.Server, cfg *pgxpool.Config) { net.carry(cfg) }
 	bubbleOf(t, "pool_max_conns=8 pool_min_conns=5 pool_health_check_period=24h", carry, func(t *testing.T, b *bubbled) {
@@ -133,7 +103,7 @@ func TestIdleConnectionsThatNoLongerAnswerAreReplacedWhenTheServerIsBack(t *test
 	})
 }
 
-func TestTheProbeReachesTheHostBehindOneThatSwallowsEverything(t *testing.T) {
+func TestProbe_ReachesTheHostBehindOneThatSwallowsEverything(t *testing.T) {
 	twoHosts := func(s *wire.Server, cfg *pgxpool.Config) {
 		two, err := pgxpool.ParseConfig("host=dead,wire user=app password=secret database=app sslmode=disable pool_max_conns=2")
 		if err != nil {
@@ -157,7 +127,7 @@ func TestTheProbeReachesTheHostBehindOneThatSwallowsEverything(t *testing.T) {
 	})
 }
 
-func TestADatabaseThatIsYetToBeCreatedIsTriedForAgain(t *testing.T) {
+func TestProbe_TriesAgainForADatabaseThatIsYetToBeCreated(t *testing.T) {
 	absent := func(s *wire.Server, _ *pgxpool.Config) { s.RefuseWith("3D000", `database "app" does not exist`) }
 	bubbleOf(t, "pool_max_conns=2", absent, func(t *testing.T, b *bubbled) {
 		time.Sleep(5 * time.Second)
@@ -172,7 +142,7 @@ func TestADatabaseThatIsYetToBeCreatedIsTriedForAgain(t *testing.T) {
 	})
 }
 
-func TestWhatIsMissingOfMinConnsIsBuiltBesideTheConnectionsThatSurvived(t *testing.T) {
+func TestReconnect_BuildsWhatIsMissingOfMinConnsBesideWhatSurvived(t *testing.T) {
 	var conns []net.Conn // of the pool's first connects, before anything is concurrent
 	remember := func(_ *wire.Server, cfg *pgxpool.Config) {
 		dial := cfg.ConnConfig.DialFunc
@@ -213,7 +183,7 @@ func TestWhatIsMissingOfMinConnsIsBuiltBesideTheConnectionsThatSurvived(t *testi
 	})
 }
 
-func TestTheLastErrorOfAPoolWithoutAHookIsTheProbes(t *testing.T) {
+func TestLastError_OfAPoolWithoutAHookIsTheProbes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server := wire.NewServer()
 		defer server.Close()
@@ -234,8 +204,8 @@ func TestTheLastErrorOfAPoolWithoutAHookIsTheProbes(t *testing.T) {
 	})
 }
 
-// Under a policy of thresholds a busy pool is unhealthy. A connection that broke meanwhile is no outage.
-func TestABusyPoolThatLosesAConnectionIsInNoOutage(t *testing.T) {
+// Under a policy of thresholds a busy pool is unhealthy. That it loses a connection then is no outage.
+func TestOutage_IsNotABusyPoolThatLosesAConnection(t *testing.T) {
 	bubble(t, func(t *testing.T, b *bubbled) {
 		conns := []*pgxpool.Conn{take(t, b.pool), take(t, b.pool)}
 		time.Sleep(10*time.Second + 500*time.Millisecond)

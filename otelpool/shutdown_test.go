@@ -3,8 +3,6 @@ package otelpool_test
 import (
 	"context"
 	"errors"
-	"fmt"
-	"log/slog"
 	"strings"
 	"sync"
 	"testing"
@@ -13,57 +11,15 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/jackc/puddle/v2"
-	"go.opentelemetry.io/otel/metric/noop"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 
 	"github.com/otelpool/pgx/healthcheck"
-	"github.com/otelpool/pgx/internal/wire"
+	"github.com/otelpool/pgx/internal/testing/wire"
 	"github.com/otelpool/pgx/otelpool"
 )
 
-// bubble runs f in fake time, with a pool of two connections at a server in memory and a Monitor. What f leaves open is
-// closed after.
-func bubble(t *testing.T, f func(*testing.T, *bubbled), opts ...otelpool.Option) {
-	t.Helper()
-	synctest.Test(t, func(t *testing.T) {
-		b := &bubbled{server: wire.NewServer()}
-		defer b.server.Close()
-		cfg := b.server.Config(t, "pool_max_conns=2")
-		opts := append([]otelpool.Option{
-			otelpool.WithLogger(b.log.logger(slog.LevelInfo)), otelpool.WithMeterProvider(noop.NewMeterProvider()),
-		}, opts...)
-		if err := otelpool.Configure(cfg, opts...); err != nil {
-			t.Fatal(err)
-		}
-		var err error
-		if b.pool, err = pgxpool.NewWithConfig(t.Context(), cfg); err != nil {
-			t.Fatal(err)
-		}
-		defer b.pool.Close()
-		if b.monitor, err = otelpool.Instrument(b.pool); err != nil {
-			t.Fatal(err)
-		}
-		defer b.monitor.Close()
-		f(t, b)
-	})
-}
-
-type bubbled struct {
-	server  *wire.Server
-	pool    *pgxpool.Pool
-	monitor *otelpool.Monitor
-	log     journal
-}
-
-func take(t *testing.T, pool *pgxpool.Pool) *pgxpool.Conn {
-	t.Helper()
-	conn, err := pool.Acquire(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return conn
-}
-
-func TestADrainedPoolIsShutDownAtOnce(t *testing.T) {
+func TestShutdown_OfADrainedPoolIsImmediate(t *testing.T) {
 	bubble(t, func(t *testing.T, b *bubbled) {
 		take(t, b.pool).Release()
 		began := time.Now()
@@ -71,7 +27,7 @@ func TestADrainedPoolIsShutDownAtOnce(t *testing.T) {
 			t.Error(err)
 		}
 		if took := time.Since(began); took != 0 {
-			t.Errorf("it took %v", took)
+			t.Errorf("Shutdown took %v", took)
 		}
 		if h := b.monitor.Health(); h.State != healthcheck.Terminated || h.Status != healthcheck.Unknown {
 			t.Errorf("the last report says %s, %s", h.State, h.Status)
@@ -84,7 +40,7 @@ func TestADrainedPoolIsShutDownAtOnce(t *testing.T) {
 	})
 }
 
-func TestShutdownWaitsForHoldersWithProgress(t *testing.T) {
+func TestShutdown_WaitsForHoldersAndLogsProgress(t *testing.T) {
 	bubble(t, func(t *testing.T, b *bubbled) {
 		conn := take(t, b.pool)
 		time.AfterFunc(2500*time.Millisecond, conn.Release)
@@ -95,7 +51,7 @@ func TestShutdownWaitsForHoldersWithProgress(t *testing.T) {
 			t.Error(err)
 		}
 		if took := time.Since(began); took != 2500*time.Millisecond {
-			t.Errorf("it took %v", took)
+			t.Errorf("Shutdown took %v", took)
 		}
 		waiting := b.log.of(t, "shutdown.waiting")
 		if len(waiting) != 2 {
@@ -106,7 +62,7 @@ func TestShutdownWaitsForHoldersWithProgress(t *testing.T) {
 	})
 }
 
-func TestShutdownEndsWithItsContextAndNamesEveryHolder(t *testing.T) {
+func TestShutdown_EndsWithItsContextAndNamesEveryHolder(t *testing.T) {
 	bubble(t, func(t *testing.T, b *bubbled) {
 		first, second := take(t, b.pool), take(t, b.pool)
 		time.Sleep(3 * time.Second)
@@ -115,7 +71,7 @@ func TestShutdownEndsWithItsContextAndNamesEveryHolder(t *testing.T) {
 		began := time.Now()
 		err := b.monitor.Shutdown(ctx)
 		if took := time.Since(began); took != 5*time.Second {
-			t.Errorf("it took %v", took)
+			t.Errorf("Shutdown took %v", took)
 		}
 		var blocked *otelpool.ShutdownError
 		if !errors.As(err, &blocked) || !errors.Is(err, otelpool.ErrShutdown) || !errors.Is(err, context.DeadlineExceeded) {
@@ -134,14 +90,14 @@ func TestShutdownEndsWithItsContextAndNamesEveryHolder(t *testing.T) {
 		}
 		b.log.of(t, "shutdown.completed")[0].check(t, "WARN", "gave up waiting for held connections", "used", "holders")
 		if b.monitor.Health().State != healthcheck.Terminated {
-			t.Error("the last report does not say so")
+			t.Error("the last state is not terminated")
 		}
 		first.Release()
 		second.Release() // lets pgxpool's Close finish, and the bubble end
 	})
 }
 
-func TestShutdownWithoutTheHookCountsTheHolders(t *testing.T) {
+func TestShutdown_WithoutTheHookCountsTheHolders(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server := wire.NewServer()
 		defer server.Close()
@@ -164,8 +120,8 @@ func TestShutdownWithoutTheHookCountsTheHolders(t *testing.T) {
 	})
 }
 
-// The most common mistake with http.Server.Shutdown, too: the context is the one whose end began the shutdown.
-func TestAContextThatIsDoneAlreadyStillShutsAnIdlePoolDown(t *testing.T) {
+// A common mistake, also with http.Server.Shutdown: the context is the one whose end began the shutdown.
+func TestShutdown_WithADoneContextStillEndsAnIdlePool(t *testing.T) {
 	bubble(t, func(t *testing.T, b *bubbled) {
 		take(t, b.pool).Release()
 		ctx, cancel := context.WithCancel(t.Context())
@@ -183,13 +139,13 @@ func TestAContextThatIsDoneAlreadyStillShutsAnIdlePoolDown(t *testing.T) {
 			t.Errorf("got %v", err)
 		}
 		if took := time.Since(began); took != 0 {
-			t.Errorf("it took %v", took)
+			t.Errorf("Shutdown took %v", took)
 		}
 		conn.Release()
 	})
 }
 
-func TestAShutdownIsNoChangeOfHealth(t *testing.T) {
+func TestShutdown_IsNoChangeOfHealth(t *testing.T) {
 	bubble(t, func(t *testing.T, b *bubbled) {
 		take(t, b.pool).Release()
 		time.Sleep(10 * time.Second)
@@ -205,7 +161,7 @@ func TestAShutdownIsNoChangeOfHealth(t *testing.T) {
 	})
 }
 
-func TestReadinessEndsWhenShutdownBeginsNotAtTheNextTick(t *testing.T) {
+func TestShutdown_EndsReadinessWhenItBeginsNotAtTheNextTick(t *testing.T) {
 	bubble(t, func(t *testing.T, b *bubbled) {
 		conn := take(t, b.pool)
 		ctx, cancel := context.WithCancel(t.Context())
@@ -228,7 +184,7 @@ func TestReadinessEndsWhenShutdownBeginsNotAtTheNextTick(t *testing.T) {
 	}, otelpool.WithHealthInterval(time.Minute))
 }
 
-func TestShutdownLeavesWaitersToTheirContexts(t *testing.T) {
+func TestShutdown_LeavesWaitersToTheirContexts(t *testing.T) {
 	bubble(t, func(t *testing.T, b *bubbled) {
 		first, second := take(t, b.pool), take(t, b.pool)
 		waiting, give := context.WithTimeout(t.Context(), time.Minute)
@@ -251,7 +207,7 @@ func TestShutdownLeavesWaitersToTheirContexts(t *testing.T) {
 	})
 }
 
-func TestShutdownAndCloseMayBeCalledInAnyOrderAndNumber(t *testing.T) {
+func TestShutdown_AndCloseMayBeCalledInAnyOrderAndNumber(t *testing.T) {
 	for name, calls := range map[string]func(*pgxpool.Pool, *otelpool.Monitor, context.Context) error{
 		"close twice, then shut down": func(_ *pgxpool.Pool, m *otelpool.Monitor, ctx context.Context) error {
 			return errors.Join(m.Close(), m.Close(), m.Shutdown(ctx))
@@ -290,65 +246,50 @@ func TestShutdownAndCloseMayBeCalledInAnyOrderAndNumber(t *testing.T) {
 	}
 }
 
-// useAll calls what can be called on a Monitor at any time.
-func useAll(t *testing.T, m *otelpool.Monitor) {
-	t.Helper()
-	_, _ = m.Name(), m.Health()
-	_, _, _ = m.Holders(), m.Waiters(), m.Sites(3)
-	_ = fmt.Sprint(m.Stats())
-}
-
-func TestANilOrZeroMonitorDoesNothing(t *testing.T) {
-	for name, m := range map[string]*otelpool.Monitor{"nil": nil, "zero": {}} {
-		useAll(t, m)
-		if h := m.Health(); h.Status != healthcheck.Unknown {
-			t.Errorf("%s: health is %v though nothing is known", name, h.Status)
-		}
-		if err := errors.Join(m.Close(), m.Shutdown(t.Context()), m.Close()); err != nil {
-			t.Errorf("%s: %v", name, err)
-		}
+func TestShutdown_WithoutAContextIsRefusedAndChangesNothing(t *testing.T) {
+	pool := newPool(t, configured(t, quiet()...))
+	monitor := instrument(t, pool)
+	//lint:ignore SA1012 that is the point
+	if err := monitor.Shutdown(nil); !errors.Is(err, otelpool.ErrNilContext) {
+		t.Errorf("got %v", err)
+	}
+	if err := pool.Ping(t.Context()); err != nil {
+		t.Error(err)
 	}
 }
 
-func TestStatisticsAreToldOnceAMinute(t *testing.T) {
+func TestShutdown_DuringAnOutageDoesNotClaimThatItIsOver(t *testing.T) {
+	spans := tracetest.NewSpanRecorder()
 	bubble(t, func(t *testing.T, b *bubbled) {
-		for range 3 {
-			take(t, b.pool).Release()
-		}
-		time.Sleep(59500 * time.Millisecond)
-		if n := len(b.log.of(t, "pool.statistics")); n != 0 {
-			t.Errorf("%d records in the first minute", n)
-		}
-		time.Sleep(2 * time.Minute)
-		records := b.log.of(t, "pool.statistics")
-		if len(records) != 2 {
-			t.Fatalf("%d records in three minutes less half a second, want 2", len(records))
-		}
-		records[0].check(t, "INFO", "pool statistics", "total", "idle", "used", "max_connections", "waiting", "acquires",
-			"releases", "timeouts", "longest_wait_seconds", "status")
-		if r := records[0]; r["acquires"] != 3.0 || r["releases"] != 3.0 || r["max_connections"] != 2.0 || r["status"] != "healthy" {
-			t.Errorf("got %v", r)
-		}
+		b.lose(t, func() { b.server.RefuseDial(refused()) })
 		if err := b.monitor.Shutdown(t.Context()); err != nil {
 			t.Error(err)
 		}
-	})
+		if n := len(b.log.of(t, "reconnect.succeeded")); n != 0 {
+			t.Error("reconnect.succeeded was written")
+		}
+	}, otelpool.WithTracerProvider(sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(spans))))
+	if len(spans.Ended()) != 1 {
+		t.Errorf("%d spans were ended, want the outage's", len(spans.Ended()))
+	}
 }
 
-func TestALeakIsSuspectedAfterTheDefaultThreshold(t *testing.T) {
+func TestShutdown_DoesNotOutlastItsContextForAProbeThatHangs(t *testing.T) {
 	bubble(t, func(t *testing.T, b *bubbled) {
 		conn := take(t, b.pool)
-		time.Sleep(29500 * time.Millisecond)
-		if n := len(b.log.of(t, "leak.suspected")); n != 0 {
-			t.Errorf("%d suspicions before 30 s", n)
+		time.Sleep(10 * time.Second) // suspected of being leaked: the probe is there
+		b.server.Hang(true)
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		defer cancel()
+		began := time.Now()
+		if err := b.monitor.Shutdown(ctx); err == nil {
+			t.Error("drained, though a connection is held")
 		}
-		time.Sleep(2 * time.Second)
-		if n := len(b.log.of(t, "leak.suspected")); n != 1 {
-			t.Errorf("%d suspicions after 30 s", n)
+		if took := time.Since(began); took > 5*time.Second+100*time.Millisecond {
+			t.Errorf("Shutdown took %v", took)
 		}
+		b.server.Hang(false)
 		conn.Release()
-		if err := b.monitor.Shutdown(t.Context()); err != nil {
-			t.Error(err)
-		}
-	})
+		synctest.Wait()
+	}, otelpool.WithLeakThreshold(time.Second))
 }

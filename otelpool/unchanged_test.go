@@ -13,18 +13,18 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"github.com/otelpool/pgx/internal/pgtest"
+	"github.com/otelpool/pgx/internal/testing/pgtest"
 	"github.com/otelpool/pgx/otelpool"
 )
 
-// application is a script of everything that can go well or wrong, and the protocol of what it saw.
+// application runs a script in which all kinds of calls succeed and fail, and keeps a record of their results.
 type application struct {
 	t    *testing.T
 	pool *pgxpool.Pool
 	saw  []string
 }
 
-// volatile is what differs between two runs whatever is configured: ports, processes, databases, addresses.
+// volatile matches what differs between any two runs: ports, process IDs, databases, addresses.
 var volatile = regexp.MustCompile(`\d{4,}|0x[0-9a-f]+|database=\S+`)
 
 func (a *application) note(what string, err error, results ...any) {
@@ -150,12 +150,12 @@ func (a *application) full(ctx context.Context) {
 	a.note("released", nil)
 }
 
-// settle waits until what is destroyed in the background is.
+// settle waits until connections that are destroyed in the background are gone.
 func (a *application) settle(total int32) {
 	eventually(a.t, "the pool settles", func() bool { return a.pool.Stat().TotalConns() == total && a.pool.Stat().AcquiredConns() == 0 })
 }
 
-func TestAnUnchangedApplicationBehavesAsBefore(t *testing.T) {
+func TestApplication_BehavesAsWithoutOtelpool(t *testing.T) {
 	run := func(opts []otelpool.Option) []string {
 		cfg := pgtest.Config(t)
 		cfg.MaxConns, cfg.HealthCheckPeriod = 3, time.Hour
@@ -188,7 +188,7 @@ func TestAnUnchangedApplicationBehavesAsBefore(t *testing.T) {
 	}
 }
 
-func TestAServerThatRefusesIsReportedAsBefore(t *testing.T) {
+func TestRefusal_IsReportedAsWithoutOtelpool(t *testing.T) {
 	fail := func(configure bool) string {
 		cfg := pgtest.Config(t)
 		cfg.ConnConfig.Password = "wrong"

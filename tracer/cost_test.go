@@ -10,8 +10,8 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"go.opentelemetry.io/otel/sdk/metric"
 
-	"github.com/otelpool/pgx/internal/pgtest"
-	"github.com/otelpool/pgx/internal/wire"
+	"github.com/otelpool/pgx/internal/testing/pgtest"
+	"github.com/otelpool/pgx/internal/testing/wire"
 	"github.com/otelpool/pgx/tracer"
 )
 

@@ -78,8 +78,8 @@ func (t *Tracer) Counters() Counters {
 		MaxHeld: c.maxHeld.Load(), MaxWait: time.Duration(t.waits.extremes.longest()), Connecting: c.connecting.Load(),
 		LastCreate: time.Duration(c.lastCreate.Load()), LastOpenedAt: t.wall(c.lastOpenedAt.Load()),
 	}
-	if pool := t.pool.Load(); pool != nil { // who was hijacked since the last sweep was taken for held
-		out.MaxHeld = min(out.MaxHeld, int64(pool.Stat().MaxConns()))
+	if most := t.maxConns.Load(); most > 0 { // who was hijacked since the last sweep was taken for held
+		out.MaxHeld = min(out.MaxHeld, most)
 	}
 	set := &out.Counts
 	for name := counts.Len - 1; name >= 0; name-- {

@@ -3,7 +3,7 @@ package tracer_test
 import (
 	"testing"
 
-	"github.com/otelpool/pgx/internal/pgtest"
+	"github.com/otelpool/pgx/internal/testing/pgtest"
 )
 
 func TestMain(m *testing.M) { pgtest.Main(m) }

@@ -18,7 +18,7 @@ import (
 
 	"github.com/otelpool/pgx/internal/counts"
 	"github.com/otelpool/pgx/internal/errtype"
-	"github.com/otelpool/pgx/internal/wire"
+	"github.com/otelpool/pgx/internal/testing/wire"
 	"github.com/otelpool/pgx/tracer"
 )
 

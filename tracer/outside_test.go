@@ -13,7 +13,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/otelpool/pgx/internal/counts"
-	"github.com/otelpool/pgx/internal/wire"
+	"github.com/otelpool/pgx/internal/testing/wire"
 	"github.com/otelpool/pgx/tracer"
 )
 

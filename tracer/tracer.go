@@ -40,7 +40,8 @@ type Tracer struct {
 
 	slotKey string // see newSlotKey
 
-	pool atomic.Pointer[pgxpool.Pool] // the one pool observed, once it is known
+	pool     atomic.Pointer[pgxpool.Pool] // the one pool observed, once it is known
+	maxConns atomic.Int64                 // of pool, 0 until it is known
 
 	marks  sync.Map    // *pgx.ConnConfig → nothing: the pool's connects that are under way
 	hooked atomic.Bool // the pool's connects are marked
@@ -88,6 +89,7 @@ func (t *Tracer) Adjust(opts Options) {
 // from one configuration share its tracer; the events of the second are ignored. The first acquire binds too.
 func (t *Tracer) Bind(pool *pgxpool.Pool) *pgxpool.Pool {
 	if t.pool.CompareAndSwap(nil, pool) {
+		t.maxConns.Store(int64(pool.Stat().MaxConns()))
 		return pool
 	}
 	return t.pool.Load()

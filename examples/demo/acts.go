@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/otelpool/pgx/healthcheck"
-	"github.com/otelpool/pgx/internal/postgres"
+	"github.com/otelpool/pgx/internal/testing/postgres"
 )
 
 // acts are the faults of the script, in the order of play.

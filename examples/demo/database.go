@@ -7,7 +7,7 @@ import (
 	"os"
 	"time"
 
-	"github.com/otelpool/pgx/internal/postgres"
+	"github.com/otelpool/pgx/internal/testing/postgres"
 )
 
 // database returns the connection string of DATABASE_URL, or that of a throwaway server and the server.

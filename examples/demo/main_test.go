@@ -10,12 +10,12 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/otelpool/pgx/internal/pgtest"
+	"github.com/otelpool/pgx/internal/testing/pgtest"
 )
 
 func TestMain(m *testing.M) { pgtest.Main(m) }
 
-func TestTheDemoShowsThePoolAndEndsByItself(t *testing.T) {
+func TestDemo_ShowsThePoolAndEndsByItself(t *testing.T) {
 	t.Setenv("DATABASE_URL", pgtest.DSN(t))
 	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "")
 	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Second)
@@ -31,7 +31,7 @@ func TestTheDemoShowsThePoolAndEndsByItself(t *testing.T) {
 	}
 }
 
-func TestNoPasswordIsShown(t *testing.T) {
+func TestTarget_ShowsNoPassword(t *testing.T) {
 	for _, dsn := range []string{
 		"postgres://user:hunter2@db/shop",
 		"postgres://db/shop?user=user&password=hunter2&sslpassword=hunter3",
@@ -47,7 +47,7 @@ func TestNoPasswordIsShown(t *testing.T) {
 	}
 }
 
-func TestTheScriptHasEveryFaultNamedRightly(t *testing.T) {
+func TestScript_HasEveryFaultNamedRightly(t *testing.T) {
 	defer func(d time.Duration) { actDuration = d }(actDuration)
 	actDuration = 0
 	os.Unsetenv("DATABASE_URL")

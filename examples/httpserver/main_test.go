@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/otelpool/pgx/internal/pgtest"
+	"github.com/otelpool/pgx/internal/testing/pgtest"
 )
 
 func TestMain(m *testing.M) { pgtest.Main(m) }
@@ -33,7 +33,7 @@ func started(t *testing.T, dsn string) (api, admin string, stop func(), done <-c
 	}
 }
 
-func TestTheServiceAnswersShowsItsHealthAndStopsInOrder(t *testing.T) {
+func TestService_AnswersShowsItsHealthAndStopsInOrder(t *testing.T) {
 	api, admin, stop, done := started(t, pgtest.DSN(t))
 	for url, want := range map[string]string{
 		"http://" + api + "/time":                  "20",
@@ -53,7 +53,7 @@ func TestTheServiceAnswersShowsItsHealthAndStopsInOrder(t *testing.T) {
 	}
 }
 
-func TestReadinessEndsBeforeTheRequestsAndThePoolDo(t *testing.T) {
+func TestReadiness_EndsBeforeTheRequestsAndThePoolDo(t *testing.T) {
 	silent, err := net.Listen("tcp", "127.0.0.1:0") // for a database
 	if err != nil {
 		t.Fatal(err)

@@ -13,7 +13,7 @@ import (
 
 	"go.uber.org/goleak"
 
-	"github.com/otelpool/pgx/internal/pgtest"
+	"github.com/otelpool/pgx/internal/testing/pgtest"
 )
 
 // lumberjack keeps one goroutine for each logger and has no way to end it.
@@ -21,7 +21,7 @@ func TestMain(m *testing.M) {
 	pgtest.Main(m, goleak.IgnoreAnyFunction("gopkg.in/natefinch/lumberjack%2ev2.(*Logger).millRun"))
 }
 
-func TestEventsGoToTheFileAsJSONInTheOrderTheyHappen(t *testing.T) {
+func TestEvents_GoToTheFileAsJSONInTheOrderTheyHappen(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	file := filepath.Join(t.TempDir(), "pool.log")

@@ -8,7 +8,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/mem"
 
-	"github.com/otelpool/pgx/internal/pgtest"
+	"github.com/otelpool/pgx/internal/testing/pgtest"
 )
 
 func TestMain(m *testing.M) { pgtest.Main(m) }
@@ -25,7 +25,7 @@ func (asIs) Unmarshal(data mem.BufferSlice, to any) error {
 	return nil
 }
 
-func TestTheQuickstartDeliversItsMetricsAlthoughItEndsAtOnce(t *testing.T) {
+func TestQuickstart_DeliversItsMetricsAlthoughItEndsAtOnce(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

@@ -2,6 +2,7 @@ package httphealth
 
 import (
 	"encoding/json"
+	"slices"
 	"testing"
 	"time"
 
@@ -57,6 +58,24 @@ func TestAccept_PicksTheFormatThatIsPreferred(t *testing.T) {
 	} {
 		if got := get(e, "/health", accept).Header().Get("Content-Type"); got != want {
 			t.Errorf("%q: %s, want %s", accept, got, want)
+		}
+	}
+}
+
+func TestDraft_ComesByAccept(t *testing.T) {
+	finding := healthcheck.Finding{Cause: healthcheck.CauseUnreachable, Summary: "no way", Advice: "go"}
+	e := endpoints(pool("orders", healthcheck.StateHealthy), pool("users", healthcheck.StateUnhealthy, finding))
+	for _, path := range []string{"/health", "/health/database"} {
+		w := get(e, path, "text/html, application/health+json;q=0.9")
+		var doc draftDocument
+		if err := json.Unmarshal(w.Body.Bytes(), &doc); err != nil {
+			t.Fatal(err)
+		}
+		if doc.Status != "fail" || doc.Output != "no way" || w.Code != 503 || !slices.Equal(doc.Notes, []string{"users: go"}) {
+			t.Errorf("%s: %d %+v", path, w.Code, doc)
+		}
+		if w.Header().Get("Content-Type") != healthJSON || w.Header().Get("Vary") != "Accept" {
+			t.Errorf("%v", w.Header())
 		}
 	}
 }

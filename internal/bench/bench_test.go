@@ -13,11 +13,9 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
-	"go.opentelemetry.io/otel/sdk/metric"
-	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 	"go.opentelemetry.io/otel/trace"
 
-	"github.com/otelpool/pgx/internal/pgtest"
+	"github.com/otelpool/pgx/internal/testing/pgtest"
 	"github.com/otelpool/pgx/otelpool"
 )
 
@@ -53,7 +51,7 @@ func BenchmarkSampled(b *testing.B) {
 // BenchmarkContended is 32 goroutines on fewer connections, with nothing done while holding, and with a query.
 func BenchmarkContended(b *testing.B) {
 	for _, work := range []string{"none", "query"} {
-		for _, conns := range []int32{32, 16, 4} {
+		for _, conns := range []int32{32, 4} {
 			b.Run(fmt.Sprintf("work=%s/conns=%d", work, conns), func(b *testing.B) {
 				each(b, conns, func(b *testing.B, pool *pgxpool.Pool) { contend(b, pool, work == "query") })
 			})
@@ -111,40 +109,6 @@ func below(frames int, f func()) {
 	}
 	below(frames-1, f)
 	runtime.KeepAlive(frames)
-}
-
-// BenchmarkCollect is one collection of the metrics of so many pools.
-func BenchmarkCollect(b *testing.B) {
-	for _, pools := range []int{1, 10, 100, 1000} {
-		b.Run(fmt.Sprintf("pools=%d", pools), func(b *testing.B) {
-			reader := metric.NewManualReader()
-			provider := metric.NewMeterProvider(metric.WithReader(reader))
-			before := heap()
-			for range pools {
-				idlePool(b, otelpool.WithMeterProvider(provider), otelpool.WithHealthInterval(time.Minute))
-			}
-			retained := heap() - before
-			b.ReportAllocs()
-			var rm metricdata.ResourceMetrics
-			for b.Loop() {
-				if err := reader.Collect(context.Background(), &rm); err != nil {
-					b.Fatal(err)
-				}
-			}
-			b.ReportMetric(float64(retained)/float64(pools), "B/pool")
-		})
-	}
-}
-
-// idlePool is an observed pool that never connects.
-func idlePool(b *testing.B, opts ...otelpool.Option) *otelpool.Monitor {
-	pool, monitor, err := otelpool.Open(b.Context(), "postgres://nobody@127.0.0.1:1/nothing",
-		append(opts, otelpool.WithServerProbe(false))...)
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(func() { monitor.Close(); pool.Close() })
-	return monitor
 }
 
 func heap() uint64 {

@@ -2,7 +2,6 @@ package bench
 
 import (
 	"context"
-	"flag"
 	"log/slog"
 	"os"
 	"slices"
@@ -16,45 +15,44 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"go.opentelemetry.io/otel/sdk/metric"
 
-	"github.com/otelpool/pgx/internal/pgtest"
+	"github.com/otelpool/pgx/internal/testing/pgtest"
 	"github.com/otelpool/pgx/otelpool"
 )
 
-// TestMain starts a server for benchmarks only: as a test this package has nothing to ask of one.
 func TestMain(m *testing.M) {
-	flag.Parse()
-	if flag.Lookup("test.bench").Value.String() == "" {
-		os.Exit(m.Run())
-	}
 	// Who comes first in a round has it differently from who comes last: each has every place once.
 	if round, err := strconv.Atoi(os.Getenv("BENCH_ROUND")); err == nil {
-		first := round % len(implementations)
-		implementations = slices.Concat(implementations[first:], implementations[:first])
+		implementations, loggers = rotate(implementations, round), rotate(loggers, round)
 	}
 	pgtest.Main(m)
+}
+
+func rotate[T any](all []T, by int) []T {
+	first := by % len(all)
+	return slices.Concat(all[first:], all[:first])
 }
 
 // implementation is one way to observe a pool.
 type implementation struct {
 	name    string
-	observe func(b *testing.B, cfg *pgxpool.Config) (after func(*pgxpool.Pool))
+	observe func(b *testing.B, cfg *pgxpool.Config, to *metric.MeterProvider) (after func(*pgxpool.Pool))
 }
 
 func nothing(*pgxpool.Pool) {}
 
 // implementations are compared with the bare one.
 var implementations = []implementation{
-	{"bare", func(*testing.B, *pgxpool.Config) func(*pgxpool.Pool) { return nothing }},
-	{"noop", func(_ *testing.B, cfg *pgxpool.Config) func(*pgxpool.Pool) {
+	{"bare", func(*testing.B, *pgxpool.Config, *metric.MeterProvider) func(*pgxpool.Pool) { return nothing }},
+	{"noop", func(_ *testing.B, cfg *pgxpool.Config, _ *metric.MeterProvider) func(*pgxpool.Pool) {
 		cfg.ConnConfig.Tracer = noop{}
 		return nothing
 	}},
-	{"floor", func(_ *testing.B, cfg *pgxpool.Config) func(*pgxpool.Pool) {
+	{"floor", func(_ *testing.B, cfg *pgxpool.Config, _ *metric.MeterProvider) func(*pgxpool.Pool) {
 		cfg.ConnConfig.Tracer = &floor{base: time.Now()}
 		return nothing
 	}},
-	{"otelpgx", func(_ *testing.B, cfg *pgxpool.Config) func(*pgxpool.Pool) {
-		cfg.ConnConfig.Tracer = otelpgx.NewTracer(otelpgx.WithMeterProvider(meterProvider()))
+	{"otelpgx", func(_ *testing.B, cfg *pgxpool.Config, to *metric.MeterProvider) func(*pgxpool.Pool) {
+		cfg.ConnConfig.Tracer = otelpgx.NewTracer(otelpgx.WithMeterProvider(to))
 		return nothing
 	}},
 	{"nostacks", withOtelpool(otelpool.WithStackDepth(0))},
@@ -65,9 +63,9 @@ func meterProvider() *metric.MeterProvider {
 	return metric.NewMeterProvider(metric.WithReader(metric.NewManualReader()))
 }
 
-func withOtelpool(opts ...otelpool.Option) func(*testing.B, *pgxpool.Config) func(*pgxpool.Pool) {
-	return func(b *testing.B, cfg *pgxpool.Config) func(*pgxpool.Pool) {
-		all := append([]otelpool.Option{otelpool.WithMeterProvider(meterProvider()), otelpool.WithLogger(slog.New(slog.DiscardHandler))}, opts...)
+func withOtelpool(opts ...otelpool.Option) func(*testing.B, *pgxpool.Config, *metric.MeterProvider) func(*pgxpool.Pool) {
+	return func(b *testing.B, cfg *pgxpool.Config, to *metric.MeterProvider) func(*pgxpool.Pool) {
+		all := append([]otelpool.Option{otelpool.WithMeterProvider(to), otelpool.WithLogger(slog.New(slog.DiscardHandler))}, opts...)
 		if err := otelpool.Configure(cfg, all...); err != nil {
 			b.Fatal(err)
 		}
@@ -84,11 +82,16 @@ func instrument(b *testing.B, pool *pgxpool.Pool) *otelpool.Monitor {
 	return monitor
 }
 
-// open builds an observed pool with all its connections made.
+// open builds an observed pool with all its connections made. Nobody collects its metrics.
 func (i implementation) open(b *testing.B, conns int32) *pgxpool.Pool {
+	return i.openTo(b, conns, meterProvider())
+}
+
+// openTo is open with metrics that somebody may collect.
+func (i implementation) openTo(b *testing.B, conns int32, to *metric.MeterProvider) *pgxpool.Pool {
 	cfg := pgtest.Config(b)
 	cfg.MaxConns, cfg.MinConns = conns, conns
-	after := i.observe(b, cfg)
+	after := i.observe(b, cfg, to)
 	pool, err := pgxpool.NewWithConfig(b.Context(), cfg)
 	if err != nil {
 		b.Fatal(err)

@@ -62,7 +62,7 @@ func (b *backend) request(path string) ([]byte, error) {
 	return raw, nil
 }
 
-func TestMetricsArePushedToPrometheusAndLogsToLokiWhereTheyExpectThem(t *testing.T) {
+func TestCollector_PushesMetricsToPrometheusAndLogsToLoki(t *testing.T) {
 	b := newBackend(t)
 	c := collector.RunWith(t, collector.Config{
 		Files: []string{"collector.yaml", "collector-prometheus-otlp.yaml"},
@@ -107,8 +107,8 @@ func TestMetricsArePushedToPrometheusAndLogsToLokiWhereTheyExpectThem(t *testing
 	})
 }
 
-func TestATraceGoesToTempoAndToJaeger(t *testing.T) {
-	// Another Collector plays both: it writes down what each of them would get.
+func TestCollector_SendsTracesToTempoAndToJaeger(t *testing.T) {
+	// A second Collector stands for both, and writes down what each of them would get.
 	stores := collector.RunWith(t, collector.Config{
 		Files:    []string{"gateway.yaml"},
 		Overlays: []string{collector.FilesOnly},

@@ -46,7 +46,7 @@ func collectorConfigs(t *testing.T) [][]string {
 	return configs
 }
 
-func TestTheCollectorAcceptsEveryConfiguration(t *testing.T) {
+func TestCollector_AcceptsEveryConfiguration(t *testing.T) {
 	configs := collectorConfigs(t)
 	for _, want := range []string{"collector.yaml", "collector-prometheus-otlp.yaml", "agent.yaml", "gateway.yaml"} {
 		if !slices.ContainsFunc(configs, func(c []string) bool { return c[len(c)-1] == want }) {

@@ -13,7 +13,7 @@ import (
 	"github.com/otelpool/pgx/internal/e2e/collector"
 )
 
-func TestAnAgentDeliversToItsGatewayWhatItTookWhileTheGatewayWasAway(t *testing.T) {
+func TestAgent_DeliversWhatItTookWhileItsGatewayWasAway(t *testing.T) {
 	gateway := collector.RunWith(t, collector.Config{
 		Files:    []string{"gateway.yaml"},
 		Overlays: []string{collector.FilesOnly},
@@ -64,8 +64,8 @@ func TestAnAgentDeliversToItsGatewayWhatItTookWhileTheGatewayWasAway(t *testing.
 	})
 }
 
-// TestSpansQueuedForAGatewayThatIsGoneReachTheOneInItsPlace: it came back at another address, as a pod does.
-func TestSpansQueuedForAGatewayThatIsGoneReachTheOneInItsPlace(t *testing.T) {
+// TestAgent_SendsSpansQueuedForALostGatewayToItsReplacement: the gateway came back at another address, as a pod does.
+func TestAgent_SendsSpansQueuedForALostGatewayToItsReplacement(t *testing.T) {
 	run := func() (*collector.Collector, string) {
 		c := collector.RunWith(t, collector.Config{Files: []string{"gateway.yaml"}, Overlays: []string{collector.FilesOnly}})
 		return c, strings.TrimPrefix(c.OTLPEndpoint(), "http://")
@@ -103,9 +103,9 @@ func TestSpansQueuedForAGatewayThatIsGoneReachTheOneInItsPlace(t *testing.T) {
 	arrives(there, "meanwhile")
 }
 
-// TestAllSpansOfATraceReachOneGateway sends the spans of many traces one by one, each in an export of its own. Two gateways on
-// one machine differ by their ports, which DNS does not tell: they are listed. The rest of agent.yaml is what users get.
-func TestAllSpansOfATraceReachOneGateway(t *testing.T) {
+// TestTrace_HasAllItsSpansAtOneGateway sends the spans of many traces one by one, each in an export of its own. Two gateways on
+// one machine differ by their ports. DNS has no ports, so the gateways are listed. The rest of agent.yaml is what users get.
+func TestTrace_HasAllItsSpansAtOneGateway(t *testing.T) {
 	gateways := make([]*collector.Collector, 2)
 	var listed []string
 	for i := range gateways {

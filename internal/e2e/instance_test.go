@@ -12,7 +12,7 @@ import (
 	"github.com/otelpool/pgx/internal/e2e/collector"
 )
 
-func TestReplicasWithoutAnInstanceIDAreToldApartByPodThenHost(t *testing.T) {
+func TestInstance_IsThePodThenTheHostWhereNoIDIsGiven(t *testing.T) {
 	c := collector.Run(t)
 	for _, identity := range [][]attribute.KeyValue{
 		{attribute.String("host.name", "host-1")},
@@ -43,8 +43,8 @@ func TestReplicasWithoutAnInstanceIDAreToldApartByPodThenHost(t *testing.T) {
 	})
 }
 
-// TestSpansAndLogsHaveTheInstanceOfTheirMetrics because links lead from one to the other by it.
-func TestSpansAndLogsHaveTheInstanceOfTheirMetrics(t *testing.T) {
+// TestInstance_IsTheSameForSpansLogsAndMetrics: links from one signal to another use it.
+func TestInstance_IsTheSameForSpansLogsAndMetrics(t *testing.T) {
 	for _, file := range []string{"collector.yaml", "gateway.yaml"} {
 		t.Run(file, func(t *testing.T) {
 			c := collector.RunWith(t, collector.Config{Files: []string{file}, Overlays: []string{collector.FilesOnly}})

@@ -11,8 +11,7 @@ import (
 	"github.com/otelpool/pgx/internal/e2e/collector"
 )
 
-// TestMain builds the Collector before any test's clock runs: the first time it takes minutes, and then the slowest
-// test would be whichever came first.
+// TestMain builds the Collector before any test is timed. The first build takes minutes, which would count for the first test.
 func TestMain(m *testing.M) {
 	if _, err := collector.Build(context.Background()); err != nil {
 		fmt.Fprintln(os.Stderr, err)

@@ -30,7 +30,7 @@ func (i instrument) prometheusName() string {
 	return name
 }
 
-func TestEveryInstrumentHasThePrometheusNameThatRulesUse(t *testing.T) {
+func TestInstruments_HaveThePrometheusNamesThatRulesUse(t *testing.T) {
 	c := collector.Run(t)
 	p := newProviders(t, c.OTLPEndpoint())
 	meter := p.meter.Meter("github.com/otelpool/pgx/otelpool")

@@ -37,7 +37,7 @@ func attr(m pcommon.Map, key string) string {
 	return v.AsString()
 }
 
-func TestAMetricArrivesWithItsNameUnitAndAttributes(t *testing.T) {
+func TestMetric_ArrivesWithItsNameUnitAndAttributes(t *testing.T) {
 	c := collector.Run(t)
 	p := newProviders(t, c.OTLPEndpoint())
 	counter, err := p.meter.Meter("example.com/shop").Int64Counter("otelpool.acquires", metric.WithUnit("{request}"))
@@ -81,7 +81,7 @@ func TestAMetricArrivesWithItsNameUnitAndAttributes(t *testing.T) {
 	})
 }
 
-func TestASpanArrivesWithItsAttributes(t *testing.T) {
+func TestSpan_ArrivesWithItsAttributes(t *testing.T) {
 	c := collector.Run(t)
 	p := newProviders(t, c.OTLPEndpoint())
 	_, span := p.tracer.Tracer("example.com/shop").Start(t.Context(), "checkout")
@@ -104,8 +104,8 @@ func TestASpanArrivesWithItsAttributes(t *testing.T) {
 	})
 }
 
-// TestALog_ArrivesWithItsEventNameAndTrace by the attribute of the conventions and by the one of older programs.
-func TestALog_ArrivesWithItsEventNameAndTrace(t *testing.T) {
+// TestLog_ArrivesWithItsEventNameAndTrace: the name may come by the attribute of the conventions or by that of older programs.
+func TestLog_ArrivesWithItsEventNameAndTrace(t *testing.T) {
 	for _, attribute := range []string{"otel.event.name", "event.name"} {
 		t.Run(attribute, func(t *testing.T) { logArrives(t, attribute) })
 	}
@@ -139,7 +139,7 @@ func logArrives(t *testing.T, attribute string) {
 	})
 }
 
-func TestASpanSentOverHTTPArrivesToo(t *testing.T) {
+func TestSpan_ArrivesOverHTTPToo(t *testing.T) {
 	c := collector.Run(t)
 	const body = `{"resourceSpans":[{"scopeSpans":[{"spans":[{"name":"checkout",
 		"traceId":"5b8efff798038103d269b633813fc60c","spanId":"eee19b7ec3c1b174"}]}]}]}`

@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// registry names the gateways there are. The tests cannot change DNS, which would tell no ports either; of the places where the
-// load balancer can look instead, AWS Cloud Map tells both and is asked by plain HTTP. From there on nothing differs.
+// registry lists the gateways. The tests cannot change DNS, and DNS has no ports. The load balancer can ask AWS Cloud Map
+// instead, by plain HTTP, and gets addresses with ports. After that nothing differs.
 type registry struct {
 	*httptest.Server
 	mu    sync.Mutex

@@ -9,7 +9,7 @@ import (
 	"github.com/otelpool/pgx/internal/e2e/collector"
 )
 
-func TestAKilledCollectorComesBackOnTheSamePortsAndKeepsWhatItHad(t *testing.T) {
+func TestKilledCollector_ComesBackOnTheSamePortsAndKeepsWhatItHad(t *testing.T) {
 	c := collector.Run(t)
 	p := newProviders(t, c.OTLPEndpoint())
 	spanArrives := func(n int) {
@@ -39,7 +39,7 @@ func TestAKilledCollectorComesBackOnTheSamePortsAndKeepsWhatItHad(t *testing.T) 
 	spanArrives(2)
 }
 
-func TestACollectorThatRefusesItsConfigurationSaysWhy(t *testing.T) {
+func TestCollector_SaysWhyItRefusesItsConfiguration(t *testing.T) {
 	cfg := collector.Standard(t.TempDir())
 	cfg.Overlays = append(cfg.Overlays, "receivers: {otlp: {protocols: {smoke: {}}}}")
 	_, err := collector.Start(t.Context(), cfg)

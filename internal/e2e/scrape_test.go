@@ -23,7 +23,7 @@ const oneRule = `groups:
         labels: {severity: page}
 `
 
-func TestPrometheusScrapesTheCollectorAndAlerts(t *testing.T) {
+func TestPrometheus_ScrapesTheCollectorAndAlerts(t *testing.T) {
 	t.Parallel() // most of it is Prometheus waiting five seconds before it looks for its targets
 	c := collector.Run(t)
 	rules := filepath.Join(t.TempDir(), "rules.yml")
@@ -61,7 +61,7 @@ func TestPrometheusScrapesTheCollectorAndAlerts(t *testing.T) {
 	})
 }
 
-func TestAnExemplarLeadsFromPrometheusToTheTrace(t *testing.T) {
+func TestExemplar_LeadsFromPrometheusToTheTrace(t *testing.T) {
 	t.Parallel()
 	c := collector.Run(t)
 	prom := prometheus.Run(t, prometheus.Config{Targets: []string{c.PrometheusAddr()}})

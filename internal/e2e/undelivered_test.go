@@ -18,7 +18,7 @@ import (
 	"github.com/otelpool/pgx/internal/e2e/await"
 	"github.com/otelpool/pgx/internal/e2e/collector"
 	"github.com/otelpool/pgx/internal/e2e/process"
-	"github.com/otelpool/pgx/internal/postgres"
+	"github.com/otelpool/pgx/internal/testing/postgres"
 )
 
 // service is a run of examples/httpserver, which exports every signal several times a second.
@@ -157,7 +157,7 @@ func (s *service) awaitComplaint() {
 // enough is how many requests make more spans than the SDK's queue holds, many times over: 30,000 kept spans would be seen.
 const enough = 30_000
 
-func TestWithoutACollectorTheServiceServesInBoundedMemoryAndWarnsOnce(t *testing.T) {
+func TestService_WithoutACollectorServesInBoundedMemoryAndWarnsOnce(t *testing.T) {
 	for name, lose := range map[string]func(t *testing.T) *service{
 		"nobody was ever there": func(t *testing.T) *service {
 			addrs, err := process.FreeAddrs(1)

@@ -18,13 +18,13 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/puddle/v2"
 
-	"github.com/otelpool/pgx/internal/pgtest"
-	"github.com/otelpool/pgx/internal/postgres"
+	"github.com/otelpool/pgx/internal/testing/pgtest"
+	"github.com/otelpool/pgx/internal/testing/postgres"
 )
 
 func TestMain(m *testing.M) { pgtest.Main(m) }
 
-// names are all that are not SQLSTATEs.
+// names lists every name that is no SQLSTATE.
 var names = []string{Timeout, Canceled, PoolClosed, Refused, Reset, DNS, TLS, Network, Other}
 
 type panicking struct{}
@@ -38,7 +38,7 @@ func (uncomparable) Error() string { return "uncomparable" }
 
 func pgError(code string) error { return &pgconn.PgError{Code: code} }
 
-func TestErrorsHaveTheirNames(t *testing.T) {
+func TestOf_NamesEachKindOfError(t *testing.T) {
 	opError := func(op string, err error) error { return &net.OpError{Op: op, Net: "tcp", Err: err} }
 	sys := func(errno syscall.Errno) error { return opError("dial", os.NewSyscallError("connect", errno)) }
 	for _, test := range []struct {
@@ -99,15 +99,15 @@ func TestErrorsHaveTheirNames(t *testing.T) {
 	}
 }
 
-func TestNamingAPgErrorAllocatesLittle(t *testing.T) {
+func TestOf_AllocatesLittleForAPgError(t *testing.T) {
 	err := pgError("23505")
 	if n := testing.AllocsPerRun(100, func() { Of(err) }); n > 1 { // errors.As moves its target to the heap
 		t.Errorf("%v allocations", n)
 	}
 }
 
-// TestRealErrorsHaveTheirNames takes errors as pgx returns them.
-func TestRealErrorsHaveTheirNames(t *testing.T) {
+// TestOf_NamesErrorsAsPgxReturnsThem takes errors as pgx returns them.
+func TestOf_NamesErrorsAsPgxReturnsThem(t *testing.T) {
 	server := pgtest.Start(t, postgres.WithTLS())
 	nobody, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -190,7 +190,7 @@ func listen(t *testing.T, handle func(net.Conn)) string {
 	return l.Addr().String()
 }
 
-func FuzzNamesAreBounded(f *testing.F) {
+func FuzzOf_IsBounded(f *testing.F) {
 	f.Add("23505", uint8(0))
 	f.Add("", uint8(1))
 	f.Add("password=hunter2", uint8(2))

@@ -11,7 +11,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/otelpool/pgx/internal/poolstate"
-	"github.com/otelpool/pgx/internal/wire"
+	"github.com/otelpool/pgx/internal/testing/wire"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -28,8 +28,8 @@ func open(t *testing.T) *pgxpool.Pool {
 	return pool
 }
 
-// TestAClosedPoolIsToldFromAnOpenOne fails when pgx or puddle rename what this package reads.
-func TestAClosedPoolIsToldFromAnOpenOne(t *testing.T) {
+// TestClosed_DistinguishesAClosedPoolFromAnOpenOne fails when pgx or puddle rename what this package reads.
+func TestClosed_DistinguishesAClosedPoolFromAnOpenOne(t *testing.T) {
 	pool := open(t)
 	if poolstate.Closed(pool) {
 		t.Error("an open pool is called closed")
@@ -40,8 +40,8 @@ func TestAClosedPoolIsToldFromAnOpenOne(t *testing.T) {
 	}
 }
 
-// TestMembersAreTheConnectionsThatThePoolOwns fails when pgx or puddle rename what this package reads.
-func TestMembersAreTheConnectionsThatThePoolOwns(t *testing.T) {
+// TestMembers_AreTheConnectionsThatThePoolOwns fails when pgx or puddle rename what this package reads.
+func TestMembers_AreTheConnectionsThatThePoolOwns(t *testing.T) {
 	pool := open(t)
 	var members []*pgx.Conn
 	check := func(when string, want ...*pgx.Conn) {
@@ -80,7 +80,7 @@ func TestMembersAreTheConnectionsThatThePoolOwns(t *testing.T) {
 	check("reset")
 }
 
-func TestWhatIsNotAPoolIsNotKnown(t *testing.T) {
+func TestMembers_AreNotKnownOfANilOrZeroPool(t *testing.T) {
 	for _, pool := range []*pgxpool.Pool{nil, {}} {
 		if _, ok := poolstate.Members(pool, nil); ok || poolstate.Closed(pool) {
 			t.Errorf("%v is known", pool)
@@ -88,8 +88,8 @@ func TestWhatIsNotAPoolIsNotKnown(t *testing.T) {
 	}
 }
 
-// TestReadingDisturbsNobody lets the race detector look.
-func TestReadingDisturbsNobody(t *testing.T) {
+// TestMembers_MayBeReadWhileThePoolIsUsed is for the race detector.
+func TestMembers_MayBeReadWhileThePoolIsUsed(t *testing.T) {
 	pool := open(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	var all sync.WaitGroup
@@ -121,8 +121,8 @@ func TestReadingDisturbsNobody(t *testing.T) {
 	all.Wait()
 }
 
-// TestTheTracerOfAPoolIsTheOneItWasBuiltWith fails when pgx renames what this package reads.
-func TestTheTracerOfAPoolIsTheOneItWasBuiltWith(t *testing.T) {
+// TestTracer_IsTheOneThatThePoolWasBuiltWith fails when pgx renames what this package reads.
+func TestTracer_IsTheOneThatThePoolWasBuiltWith(t *testing.T) {
 	pool := open(t)
 	pool.Config().ConnConfig.Tracer = deaf{} // a copy
 	if tracer, ok := poolstate.Tracer(pool); !ok || tracer != nil {

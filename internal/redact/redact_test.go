@@ -18,7 +18,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-func TestSecretsAreMasked(t *testing.T) {
+func TestText_MasksSecrets(t *testing.T) {
 	for _, test := range []struct{ name, in, want string }{
 		{"nothing to hide", `password authentication failed for user "app"`, `password authentication failed for user "app"`},
 		{"empty", "", ""},
@@ -72,7 +72,7 @@ func TestSecretsAreMasked(t *testing.T) {
 	}
 }
 
-func TestPgxsOwnErrorsKeepNoPassword(t *testing.T) {
+func TestPgxErrors_KeepNoPassword(t *testing.T) {
 	for _, dsn := range []string{
 		"postgres://app:hunter2@db:port/app",
 		"postgres://app:hunter2@db/app?sslmode=nonsense",
@@ -91,7 +91,7 @@ func TestPgxsOwnErrorsKeepNoPassword(t *testing.T) {
 	}
 }
 
-func TestPgxsOwnErrorsKeepNoArgumentAndNoResult(t *testing.T) {
+func TestPgxErrors_KeepNoArgumentAndNoResult(t *testing.T) {
 	encode := func(oid uint32, arg any) error {
 		var b pgx.ExtendedQueryBuilder
 		return b.Build(pgtype.NewMap(), &pgconn.StatementDescription{ParamOIDs: []uint32{oid}}, []any{arg})
@@ -127,7 +127,7 @@ type silent struct{}
 
 func (*silent) Error() string { panic("no text") }
 
-func TestAnErrorWithoutAMessageBreaksNothing(t *testing.T) {
+func TestError_WithoutAMessageBreaksNothing(t *testing.T) {
 	if Error(nil) != "" {
 		t.Error("nil has a text")
 	}
@@ -136,7 +136,7 @@ func TestAnErrorWithoutAMessageBreaksNothing(t *testing.T) {
 	}
 }
 
-func TestLongTextIsCutBetweenRunes(t *testing.T) {
+func TestText_IsCutBetweenRunes(t *testing.T) {
 	for shift := range 5 {
 		text := Text(strings.Repeat("x", shift) + strings.Repeat("é世", 500))
 		if len(text) > maxLength || len(text) < maxLength-8 || !utf8.ValidString(text) || !strings.HasSuffix(text, "…") {
@@ -148,7 +148,7 @@ func TestLongTextIsCutBetweenRunes(t *testing.T) {
 	}
 }
 
-func TestASecretFarIntoAHugeTextIsMaskedInLittleTime(t *testing.T) {
+func TestText_MasksASecretFarIntoAHugeTextInLittleTime(t *testing.T) {
 	start := time.Now()
 	for _, huge := range []string{
 		strings.Repeat("a ", 1<<20) + "password=hunter2",
@@ -191,8 +191,8 @@ func FuzzText(f *testing.F) {
 	})
 }
 
-// FuzzNoPasswordSurvives puts any password into every form that a connection string takes.
-func FuzzNoPasswordSurvives(f *testing.F) {
+// FuzzPassword_NeverSurvives puts any password into every form that a connection string takes.
+func FuzzPassword_NeverSurvives(f *testing.F) {
 	for _, seed := range []string{"hunter2", "hun ter2", `hun'ter2`, `hun"ter2`, `hun\ter2`, "hun@ter2:/?#", "hun\nter2", "hun%40ter2", "pässwörd", "***hunter", "'", `\`, "a=b password=c"} {
 		f.Add(seed)
 	}
@@ -216,7 +216,7 @@ func FuzzNoPasswordSurvives(f *testing.F) {
 			"one\ntwo password='" + quoted + "'\nthree",
 		} {
 			got := Text(text)
-			// Words that are in the text anyway say nothing.
+			// A password that is a word of the text itself proves nothing.
 			for _, form := range []string{password, quoted, url.QueryEscape(password), url.PathEscape(password)} {
 				if rest := Text(strings.Replace(text, form, "", 1)); len(form) > 2 && strings.Contains(got, form) && !strings.Contains(rest, form) &&
 					!strings.Contains("host=db password='' dbname=app cannot parse `: x` parse \"postgres://app:***@db/app\": invalid"+

@@ -10,7 +10,7 @@ fail() {
     exit 1
 }
 
-# The server's programs, where internal/postgres/binaries.go looks for them.
+# The server's programs, where internal/testing/postgres/binaries.go looks for them.
 have_postgres() {
     for initdb in "$(command -v initdb || :)" /usr/lib/postgresql/*/bin/initdb /usr/pgsql-*/bin/initdb \
         /usr/libexec/postgresql*/initdb /opt/homebrew/opt/postgresql*/bin/initdb /usr/local/opt/postgresql*/bin/initdb \

@@ -15,29 +15,11 @@ sources() {
     find . -name .cache -prune -o -type f \( -name '*.go' -o -name '*.sh' \) -print | sort
 }
 
-# One concept a file. These tests are older than the check; a name goes when its file has been split.
-long='
-./otelpool/defects_test.go
-./otelpool/log_test.go
-./otelpool/outage_test.go
-./otelpool/shutdown_test.go
-./otelpool/telemetry_test.go
-./tracer/misuse_test.go
-./tracer/traps_test.go
-'
-
+# One concept a file.
 check_length() {
     for file in $(sources); do
         lines=$(wc -l <"$file")
-        case "$long" in
-        *"
-$file
-"*) [ "$lines" -gt 300 ] || complain "$file fits in 300 lines: take it off the list in lint.sh" ;;
-        *) [ "$lines" -le 300 ] || complain "$file has $lines lines, and 300 are the most" ;;
-        esac
-    done
-    for file in $long; do
-        [ -f "$file" ] || complain "$file is gone: take it off the list in lint.sh"
+        [ "$lines" -le 300 ] || complain "$file has $lines lines, and 300 are the most"
     done
 }
 

@@ -7,7 +7,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"github.com/otelpool/pgx/internal/pgtest"
+	"github.com/otelpool/pgx/internal/testing/pgtest"
 	"github.com/otelpool/pgx/otelpool"
 	"github.com/otelpool/pgx/otelpool/otelpooltest"
 )
@@ -38,7 +38,7 @@ func newPool(t *testing.T, configure bool) *pgxpool.Pool {
 	return pool
 }
 
-func TestAHeldConnectionFailsTheTestAndNamesItsPlace(t *testing.T) {
+func TestVerifyNoneHeld_FailsAndNamesTheCallSiteOfAHeldConnection(t *testing.T) {
 	pool := newPool(t, true)
 	conn, err := pool.Acquire(t.Context())
 	if err != nil {
@@ -50,14 +50,14 @@ func TestAHeldConnectionFailsTheTestAndNamesItsPlace(t *testing.T) {
 	if len(v.failures) != 1 {
 		t.Fatalf("failures: %q", v.failures)
 	}
-	for _, want := range []string{"connections still held: 1\n", "otelpooltest_test.go", "TestAHeldConnectionFailsTheTestAndNamesItsPlace"} {
+	for _, want := range []string{"connections still held: 1\n", "otelpooltest_test.go", "TestVerifyNoneHeld_FailsAndNamesTheCallSiteOfAHeldConnection"} {
 		if !strings.Contains(v.failures[0], want) {
 			t.Errorf("%q is missing in:\n%s", want, v.failures[0])
 		}
 	}
 }
 
-func TestNothingHeldPasses(t *testing.T) {
+func TestVerifyNoneHeld_PassesWhereNothingIsHeld(t *testing.T) {
 	pool := newPool(t, true)
 	if _, err := pool.Exec(t.Context(), "SELECT 1"); err != nil {
 		t.Fatal(err)
@@ -65,7 +65,7 @@ func TestNothingHeldPasses(t *testing.T) {
 	otelpooltest.VerifyNoneHeld(t, pool)
 }
 
-func TestAnUnconfiguredPoolStillFailsAndSaysWhatIsMissing(t *testing.T) {
+func TestVerifyNoneHeld_FailsWithoutConfigureAndSaysWhatIsMissing(t *testing.T) {
 	pool := newPool(t, false)
 	conn, err := pool.Acquire(t.Context())
 	if err != nil {

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-func TestACollectorThatStaysAwayIsWarnedOfOnceAMinute(t *testing.T) {
+func TestErrorHandler_WarnsOnceAMinuteOfAMissingCollector(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out bytes.Buffer
 		h := newErrorHandler(slog.New(slog.NewTextHandler(&out, nil)))

@@ -6,7 +6,7 @@ import (
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 )
 
-func TestTheEnvironmentNamesTheServiceAndItsInstance(t *testing.T) {
+func TestResource_IsNamedByTheEnvironment(t *testing.T) {
 	for _, tt := range []struct{ name, attributes, service, instance string }{
 		{"", "", "demo", ""},
 		{"shop", "service.instance.id=one", "shop", "one"},

@@ -2,7 +2,7 @@ package main
 
 import "testing"
 
-func TestInstructionsAreComparedWhateverTheVersionOfGo(t *testing.T) {
+func TestInstructions_AreComparedWhateverTheVersionOfGo(t *testing.T) {
 	costs := func(instructions float64) map[string]cost {
 		out := make(map[string]cost)
 		for _, name := range cases {

@@ -75,7 +75,7 @@ func run(ctx context.Context, rounds int, duration, pattern, file string) error 
 	if err != nil {
 		compared = fmt.Appendf(nil, "benchstat could not be run: %v\n", err)
 	}
-	summary := results.summary()
+	summary := results.figures()
 	fmt.Printf("%s\n%s\n%s", machine(), summary, compared)
 	if file == "" {
 		return nil

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-func TestTheVerdictNamesAllThatGrew(t *testing.T) {
+func TestVerdict_NamesAllThatGrew(t *testing.T) {
 	var flat, rising []point
 	for i := range 16 {
 		flat = append(flat, point{1 << 20, 10, 300})
@@ -20,7 +20,7 @@ func TestTheVerdictNamesAllThatGrew(t *testing.T) {
 	}
 }
 
-func TestTooFewMeasurementsAreNoVerdict(t *testing.T) {
+func TestVerdict_NeedsEnoughMeasurements(t *testing.T) {
 	for n := range 2 {
 		if err := verdict(make([]point, n)); err == nil {
 			t.Errorf("%d measurements are judged", n)

@@ -10,7 +10,7 @@ import (
 	"github.com/otelpool/pgx/internal/e2e/await"
 )
 
-func TestUntilReturnsAsSoonAsTheCheckPasses(t *testing.T) {
+func TestUntil_ReturnsAsSoonAsTheCheckPasses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		start, calls := time.Now(), 0
 		err := await.Until(t.Context(), time.Second, func() error {
@@ -25,7 +25,7 @@ func TestUntilReturnsAsSoonAsTheCheckPasses(t *testing.T) {
 	})
 }
 
-func TestUntilSaysWhatWasStillMissing(t *testing.T) {
+func TestUntil_SaysWhatWasStillMissing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		missing := errors.New("no metric")
 		ctx, cancel := context.WithTimeout(t.Context(), 1500*time.Millisecond)

@@ -30,7 +30,7 @@ func readManifest(t *testing.T) []byte {
 	return manifest
 }
 
-func TestAllComponentsAreOfTheReleaseThatTheBuilderIsTakenFrom(t *testing.T) {
+func TestComponents_AreAllOfTheBuildersRelease(t *testing.T) {
 	manifest := readManifest(t)
 	version := builderVersion.FindSubmatch(manifest)
 	if version == nil {
@@ -44,14 +44,14 @@ func TestAllComponentsAreOfTheReleaseThatTheBuilderIsTakenFrom(t *testing.T) {
 	}
 }
 
-func TestAChangeOfTheManifestIsAnotherBuild(t *testing.T) {
+func TestBuild_ChangesWithItsManifest(t *testing.T) {
 	manifest := readManifest(t)
 	if cacheKey(manifest) == cacheKey(append(manifest, '\n')) {
 		t.Fatal("both have the same key")
 	}
 }
 
-func TestASecondBuildWaitsForTheFirst(t *testing.T) {
+func TestBuild_WaitsForOneThatRuns(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "lock")
 	unlock, err := lock(t.Context(), path)
 	if err != nil {

@@ -25,7 +25,7 @@ func written(t *testing.T, runs ...string) *Collector {
 	return c
 }
 
-func TestALineThatIsStillBeingWrittenIsLeftOut(t *testing.T) {
+func TestReceived_LeavesOutALineThatIsStillBeingWritten(t *testing.T) {
 	c := written(t, oneSpan+"\n"+oneSpan[:20], oneSpan+"\n"+oneSpan)
 	spans, err := c.Spans()
 	if err != nil {
@@ -36,14 +36,14 @@ func TestALineThatIsStillBeingWrittenIsLeftOut(t *testing.T) {
 	}
 }
 
-func TestALineThatCannotBeReadIsAnErrorThatNamesTheFile(t *testing.T) {
+func TestReceived_NamesTheFileOfALineThatCannotBeRead(t *testing.T) {
 	_, err := written(t, "smoke\n").Spans()
 	if err == nil || !strings.Contains(err.Error(), "traces.jsonl") {
 		t.Fatalf("Spans() error = %v, want one that names the file", err)
 	}
 }
 
-func TestBeforeAnythingArrivesThereIsNothingAndNoError(t *testing.T) {
+func TestReceived_IsEmptyWithoutAnErrorBeforeAnythingArrives(t *testing.T) {
 	c := &Collector{cfg: Config{Dir: t.TempDir()}, run: 1}
 	if logs, err := c.Logs(); len(logs) != 0 || err != nil {
 		t.Fatalf("Logs() = %v, %v", logs, err)

@@ -9,7 +9,7 @@ import (
 	"github.com/jackc/pgx/v5/stdlib"
 
 	"github.com/otelpool/pgx/healthcheck"
-	"github.com/otelpool/pgx/internal/postgres"
+	"github.com/otelpool/pgx/internal/testing/postgres"
 )
 
 // scenario is something that goes wrong in a known way.
@@ -103,7 +103,7 @@ var applicationFaults = []scenario{
 	}},
 }
 
-// slowHook asks somebody for a password, say, who takes his time once the scenario has begun.
+// slowHook stands for a BeforeConnect that asks a service for a password. The service is slow once the scenario has begun.
 func slowHook(b *bench, cfg *pgxpool.Config) {
 	cfg.BeforeConnect = func(ctx context.Context, _ *pgx.ConnConfig) error {
 		if b.broken.Load() {

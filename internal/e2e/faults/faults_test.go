@@ -12,7 +12,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/otelpool/pgx/healthcheck"
-	"github.com/otelpool/pgx/internal/postgres"
+	"github.com/otelpool/pgx/internal/testing/postgres"
 )
 
 func TestMain(m *testing.M) {
@@ -56,7 +56,7 @@ func newServer(t *testing.T, opts ...postgres.Option) *postgres.Server {
 	return server
 }
 
-func TestEveryFaultIsNamedRightlyAndInTime(t *testing.T) {
+func TestFaults_AreNamedRightlyAndInTime(t *testing.T) {
 	t.Parallel()
 	var seen matrix
 	t.Run("scenarios", func(t *testing.T) {

@@ -11,8 +11,8 @@ import (
 	"github.com/otelpool/pgx/healthcheck"
 )
 
-// toldToHandlers are scenarios of every kind: each is judged by other rules, and logs other events.
-var toldToHandlers = []string{
+// loggedScenarios are scenarios of every kind: each is judged by other rules, and logs other events.
+var loggedScenarios = []string{
 	"leak: acquire", "nested acquire", "sleeping in a transaction", "slow queries", "table locked by an outsider", "too small a pool",
 	"server stopped", "network cut",
 }
@@ -23,7 +23,7 @@ func TestLogHandler_ChangesNoVerdict(t *testing.T) {
 	var seen matrix
 	t.Run("scenarios", func(t *testing.T) {
 		servers := newServers(t)
-		for _, name := range toldToHandlers {
+		for _, name := range loggedScenarios {
 			s := scenarioNamed(t, name)
 			for _, h := range hostileHandlers {
 				t.Run(name+"/"+h.name, func(t *testing.T) {

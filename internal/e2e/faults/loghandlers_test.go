@@ -29,8 +29,8 @@ func (h hostileHandler) Handle(context.Context, slog.Record) error {
 func (h hostileHandler) WithAttrs([]slog.Attr) slog.Handler { return h }
 func (h hostileHandler) WithGroup(string) slog.Handler      { return h }
 
-// of returns the handler for one bench, which logs to it. It lets go at last by itself: what hangs in it would keep every other
-// scenario from being told.
+// of returns the handler for one bench, which logs to it. It stops blocking by itself in the end: a call that hangs in it would
+// keep every other scenario from being reported.
 func (h hostileHandler) of(b *bench) hostileHandler {
 	h.bench, h.called = b, new(atomic.Int64)
 	ctx, cancel := context.WithCancel(context.Background())

@@ -8,7 +8,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/otelpool/pgx/healthcheck"
-	"github.com/otelpool/pgx/internal/postgres"
+	"github.com/otelpool/pgx/internal/testing/postgres"
 )
 
 // networkFaults happen between pool and server.

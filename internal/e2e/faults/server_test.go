@@ -10,7 +10,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/otelpool/pgx/healthcheck"
-	"github.com/otelpool/pgx/internal/postgres"
+	"github.com/otelpool/pgx/internal/testing/postgres"
 )
 
 // silence is how long a server must have said nothing to count as unreachable: like a stuck pool it has to be waited for.

@@ -3,7 +3,7 @@ package faults
 import (
 	"testing"
 
-	"github.com/otelpool/pgx/internal/postgres"
+	"github.com/otelpool/pgx/internal/testing/postgres"
 )
 
 // servers are where scenarios happen: one for all that leave it alone, and a few for those that need one for themselves, and leave

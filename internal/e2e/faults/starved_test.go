@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"github.com/otelpool/pgx/healthcheck"
-	"github.com/otelpool/pgx/internal/postgres"
+	"github.com/otelpool/pgx/internal/testing/postgres"
 )
 
 // pause is how long the victim does not run at a time. Only when a pause is over can it see that there was one.

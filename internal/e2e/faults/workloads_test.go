@@ -23,7 +23,7 @@ func nervous() []otelpool.Option {
 	return []otelpool.Option{otelpool.WithPolicy(p), otelpool.WithHealthInterval(interval / 10)}
 }
 
-func TestHealthyWorkloadsRaiseNothing(t *testing.T) {
+func TestHealthyWorkloads_RaiseNothing(t *testing.T) {
 	t.Parallel()
 	server := newServer(t)
 	for _, w := range workloads {
@@ -41,8 +41,8 @@ func TestHealthyWorkloadsRaiseNothing(t *testing.T) {
 	}
 }
 
-// TestHealthyWorkloadsTogetherRaiseNothingForTwoMinutes has each of them in a pool of its own, all on one server.
-func TestHealthyWorkloadsTogetherRaiseNothingForTwoMinutes(t *testing.T) {
+// TestHealthyWorkloads_RaiseNothingTogetherForTwoMinutes has each of them in a pool of its own, all on one server.
+func TestHealthyWorkloads_RaiseNothingTogetherForTwoMinutes(t *testing.T) {
 	t.Parallel()
 	server := newServer(t)
 	var wg sync.WaitGroup

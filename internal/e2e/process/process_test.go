@@ -42,7 +42,7 @@ func awaitLine(t *testing.T, log, word string) {
 	}
 }
 
-func TestStopLetsTheProgramEndByItself(t *testing.T) {
+func TestStop_LetsTheProgramEndByItself(t *testing.T) {
 	p, log := shell(t, `trap 'echo bye; exit 0' TERM; echo up; while :; do sleep 0.01; done`)
 	awaitLine(t, log, "up")
 	if err := p.Stop(10 * time.Second); err != nil {
@@ -53,7 +53,7 @@ func TestStopLetsTheProgramEndByItself(t *testing.T) {
 	}
 }
 
-func TestStopKillsAProgramThatWillNot(t *testing.T) {
+func TestStop_KillsAProgramThatDoesNotEnd(t *testing.T) {
 	p, log := shell(t, `trap '' TERM; echo up; while :; do sleep 0.01; done`)
 	awaitLine(t, log, "up")
 	err := p.Stop(50 * time.Millisecond)
@@ -63,7 +63,7 @@ func TestStopKillsAProgramThatWillNot(t *testing.T) {
 	<-p.Done()
 }
 
-func TestTheErrorSaysHowTheProgramEnded(t *testing.T) {
+func TestProcess_SaysHowItsProgramEnded(t *testing.T) {
 	p, _ := shell(t, `exit 3`)
 	<-p.Done()
 	if err := p.Err(); err == nil || !strings.Contains(err.Error(), "exit status 3") {
@@ -74,7 +74,7 @@ func TestTheErrorSaysHowTheProgramEnded(t *testing.T) {
 	}
 }
 
-func TestFreeAddrsAreAllDifferent(t *testing.T) {
+func TestFreeAddrs_AreAllDifferent(t *testing.T) {
 	addrs, err := process.FreeAddrs(20)
 	if err != nil {
 		t.Fatal(err)

@@ -11,7 +11,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-func TestWithoutPrometheusTheErrorSaysWhereToGetIt(t *testing.T) {
+func TestStart_SaysWhereToGetPrometheus(t *testing.T) {
 	t.Setenv("PATH", t.TempDir())
 	_, err := prometheus.Start(t.Context(), prometheus.Config{Dir: t.TempDir()})
 	if err == nil || !strings.Contains(err.Error(), "apt-get install prometheus") {
@@ -19,7 +19,7 @@ func TestWithoutPrometheusTheErrorSaysWhereToGetIt(t *testing.T) {
 	}
 }
 
-func TestAQueryThatIsWrongSaysWhy(t *testing.T) {
+func TestQuery_SaysWhatIsWrongWithIt(t *testing.T) {
 	s := prometheus.Run(t, prometheus.Config{})
 	if _, err := s.Query(t.Context(), "sum("); err == nil || !strings.Contains(err.Error(), "parse error") {
 		t.Fatalf("Query() = %v, want a parse error", err)
@@ -30,7 +30,7 @@ func TestAQueryThatIsWrongSaysWhy(t *testing.T) {
 	}
 }
 
-func TestAConfigurationThatIsRefusedIsAnErrorWithItsLog(t *testing.T) {
+func TestStart_ShowsTheLogWhenItsConfigurationIsRefused(t *testing.T) {
 	_, err := prometheus.Start(t.Context(), prometheus.Config{Dir: t.TempDir(), Targets: []string{"http://not-a-target/"}})
 	if err == nil || !strings.Contains(err.Error(), "not-a-target") {
 		t.Fatalf("Start() = %v, want an error that shows what was refused", err)

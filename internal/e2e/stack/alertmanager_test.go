@@ -44,7 +44,7 @@ func labelled(t *testing.T, name, instance string) model.LabelSet {
 	return nil
 }
 
-func TestEveryAlertReachesSomebody(t *testing.T) {
+func TestAlerts_EachReachesSomebody(t *testing.T) {
 	c := alertmanager(t)
 	addresses := make(map[string]int)
 	for _, r := range c.Receivers {
@@ -64,8 +64,8 @@ func TestEveryAlertReachesSomebody(t *testing.T) {
 	}
 }
 
-// TestOnlyWhatFollowsFromAnAlertKeepsQuiet has Alertmanager's own inhibitor decide.
-func TestOnlyWhatFollowsFromAnAlertKeepsQuiet(t *testing.T) {
+// TestInhibition_SilencesOnlyWhatFollowsFromAnAlert has Alertmanager's own inhibitor decide.
+func TestInhibition_SilencesOnlyWhatFollowsFromAnAlert(t *testing.T) {
 	type fired struct{ alert, instance string }
 	for _, test := range []struct {
 		fires, then fired

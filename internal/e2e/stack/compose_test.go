@@ -43,7 +43,7 @@ var unchecked = map[string]string{
 	"jaeger":               "nobody waits for it",
 }
 
-func TestTheComposeFileStartsWhatItSays(t *testing.T) {
+func TestComposeFile_StartsWhatItSays(t *testing.T) {
 	project := compose(t, "jaeger")
 	for _, want := range []string{"postgres", "demo", "otel-collector", "prometheus", "alertmanager", "grafana", "tempo", "loki", "jaeger"} {
 		if _, ok := project.Services[want]; !ok {
@@ -75,16 +75,16 @@ func TestTheComposeFileStartsWhatItSays(t *testing.T) {
 	}
 }
 
-// TestAVisitorOfGrafanaMayFollowItsLinks because exemplars and log records open in Explore, which Viewers may not use.
-func TestAVisitorOfGrafanaMayFollowItsLinks(t *testing.T) {
+// TestGrafana_LetsItsVisitorsFollowItsLinks: exemplars and log records open in Explore, which the role Viewer may not use.
+func TestGrafana_LetsItsVisitorsFollowItsLinks(t *testing.T) {
 	role := compose(t, "").Services["grafana"].Environment["GF_AUTH_ANONYMOUS_ORG_ROLE"]
 	if role == nil || *role != "Editor" {
 		t.Errorf("whoever comes is %v, want an Editor", role)
 	}
 }
 
-// TestTheCollectorAcceptsHowComposeStartsIt runs its command line, with and without Jaeger, past the collector's validation.
-func TestTheCollectorAcceptsHowComposeStartsIt(t *testing.T) {
+// TestCollector_AcceptsHowComposeStartsIt has the Collector validate its command line, with and without Jaeger.
+func TestCollector_AcceptsHowComposeStartsIt(t *testing.T) {
 	binary, err := collector.Build(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -110,8 +110,8 @@ func TestTheCollectorAcceptsHowComposeStartsIt(t *testing.T) {
 	}
 }
 
-// TestTheDemosImageIsOneStaticProgramForNobody does what the Dockerfile does, as far as that needs no Docker.
-func TestTheDemosImageIsOneStaticProgramForNobody(t *testing.T) {
+// TestDemoImage_IsOneStaticProgramForNobody does what the Dockerfile does where that needs no Docker.
+func TestDemoImage_IsOneStaticProgramForNobody(t *testing.T) {
 	build := compose(t, "").Services["demo"].Build
 	text, err := os.ReadFile(filepath.Join(build.Context, build.Dockerfile))
 	if err != nil {

@@ -83,7 +83,7 @@ func datasources(t *testing.T) map[string]string {
 	return types
 }
 
-func TestEveryPanelSaysWhatItShowsInWhatUnitAndWhereToReadOn(t *testing.T) {
+func TestPanels_SayWhatTheyShowInWhatUnitAndWhereToReadOn(t *testing.T) {
 	const runbooks = "https://github.com/otelpool/pgx/blob/main/docs/runbooks/"
 	known := datasources(t)
 	d := theDashboard(t)
@@ -119,7 +119,7 @@ func TestEveryPanelSaysWhatItShowsInWhatUnitAndWhereToReadOn(t *testing.T) {
 	}
 }
 
-func TestNoTwoPanelsOverlap(t *testing.T) {
+func TestPanels_DoNotOverlap(t *testing.T) {
 	taken := make(map[[2]int]string)
 	for _, p := range theDashboard(t).Panels {
 		for y := p.GridPos.Y; y < p.GridPos.Y+p.GridPos.H; y++ {
@@ -136,7 +136,7 @@ func TestNoTwoPanelsOverlap(t *testing.T) {
 // okabeIto is a palette whose colours most people with any kind of colour blindness can tell apart.
 var okabeIto = []string{"#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7"}
 
-func TestEverybodyCanTellTheColoursApart(t *testing.T) {
+func TestColours_AreDistinctForTheColourBlindToo(t *testing.T) {
 	text := string(dashboardJSON(t))
 	for _, colour := range regexp.MustCompile(`#[0-9A-Fa-f]{6}`).FindAllString(text, -1) {
 		if !slices.Contains(okabeIto, colour) {

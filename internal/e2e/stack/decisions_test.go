@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// TestConnectionLimit_ListsEveryQueryOfTheOldName so that none is forgotten when the conventions' new name arrives.
+// TestConnectionLimit_ListsEveryQueryOfTheOldName: none must be forgotten when the conventions' new name arrives.
 func TestConnectionLimit_ListsEveryQueryOfTheOldName(t *testing.T) {
 	note := string(read(t, "docs", "decisions", "connection-limit.md"))
 	_, list, _ := strings.Cut(note, "<!-- queries:begin -->")

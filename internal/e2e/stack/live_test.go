@@ -23,9 +23,9 @@ import (
 	"github.com/otelpool/pgx/internal/e2e/prometheus"
 )
 
-// TestThePlayIsSeenByDashboardsAlertsTracesAndLogs plays the demo's fault script before a real collector and a real
+// TestFaultScript_IsSeenByDashboardsAlertsTracesAndLogs plays the demo's fault script before a real collector and a real
 // Prometheus, each with the configuration that users get, and then asks everything that people would look at.
-func TestThePlayIsSeenByDashboardsAlertsTracesAndLogs(t *testing.T) {
+func TestFaultScript_IsSeenByDashboardsAlertsTracesAndLogs(t *testing.T) {
 	c := collector.Run(t)
 	pager := newPager(t)
 	p := prometheus.Run(t, prometheus.Config{

@@ -13,10 +13,10 @@ import (
 	"github.com/otelpool/pgx/internal/telemetry"
 )
 
-// TestEveryQuery_SaysTheSameOfClassicAndOfNativeHistograms because Prometheus may be told to convert classic histograms to native
-// ones with custom buckets (convert_classic_histograms_to_nhcb): then there are no series _bucket, _count and _sum. Prometheus' own
-// engine asks both.
-func TestEveryQuery_SaysTheSameOfClassicAndOfNativeHistograms(t *testing.T) {
+// TestQueries_SayTheSameOfClassicAndOfNativeHistograms: Prometheus can convert classic histograms to native ones with custom
+// buckets (convert_classic_histograms_to_nhcb). Then there are no series _bucket, _count and _sum. Prometheus' own engine
+// evaluates each query over both.
+func TestQueries_SayTheSameOfClassicAndOfNativeHistograms(t *testing.T) {
 	classic, native := loaded(t, classicHistogram), loaded(t, nativeHistogram)
 	asked := 0
 	for expr, where := range queries(t) {

@@ -7,9 +7,9 @@ import (
 	"github.com/prometheus/prometheus/promql/parser"
 )
 
-// TestEveryExpressionIsPromQL by the parser of Prometheus itself, which also knows the types: the rate of a string is refused
-// before anybody has data for it.
-func TestEveryExpressionIsPromQL(t *testing.T) {
+// TestExpressions_AreAllPromQL asks the parser of Prometheus itself. It also checks types: it refuses the rate of a string,
+// for example.
+func TestExpressions_AreAllPromQL(t *testing.T) {
 	all := queries(t)
 	for expr, where := range all {
 		if _, err := parser.NewParser(parser.Options{}).ParseExpr(seen.Replace(expr)); err != nil {
@@ -19,9 +19,9 @@ func TestEveryExpressionIsPromQL(t *testing.T) {
 	t.Logf("%d expressions", len(all))
 }
 
-// TestEveryAlertAddsUpOverWhatIngestPathsAdd because labels differ by how a series came to Prometheus: an alert that compares
-// bare series would fire once a path.
-func TestEveryAlertAddsUpOverWhatIngestPathsAdd(t *testing.T) {
+// TestAlerts_AddUpOverWhatIngestPathsAdd: labels depend on the path by which a series came to Prometheus. An alert that compares
+// bare series would fire once for each path.
+func TestAlerts_AddUpOverWhatIngestPathsAdd(t *testing.T) {
 	for _, a := range alerts(t) {
 		expr, err := parser.NewParser(parser.Options{}).ParseExpr(a.Expr)
 		if err != nil {

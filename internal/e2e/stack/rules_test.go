@@ -11,7 +11,7 @@ import (
 	"github.com/otelpool/pgx/healthcheck"
 )
 
-func TestEveryAlertFiresInOneCaseAndKeepsQuietInAnother(t *testing.T) {
+func TestAlerts_FireInOneCaseAndKeepQuietInAnother(t *testing.T) {
 	dir := path(t, "collector-config", "prometheus")
 	for _, args := range [][]string{
 		{"check", "rules", "rules.yml"}, {"test", "rules", "rules_test.yml"}, {"check", "config", "--syntax-only", "prometheus.yml"},
@@ -59,7 +59,7 @@ func alerts(t *testing.T) (out []rule) {
 	return out
 }
 
-func TestEveryAlertAndCauseHasItsRunbook(t *testing.T) {
+func TestRunbooks_ExistForEveryAlertAndCause(t *testing.T) {
 	const base = "https://github.com/otelpool/pgx/blob/main/"
 	for _, a := range alerts(t) {
 		file, ok := strings.CutPrefix(a.Annotations["runbook_url"], base)

@@ -20,12 +20,13 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/otelpool/pgx/healthcheck"
-	"github.com/otelpool/pgx/internal/postgres"
+	"github.com/otelpool/pgx/internal/testing/postgres"
 	"github.com/otelpool/pgx/otelpool"
 )
 
-// TestEveryCommandOfTheRunbooksShowsOrChangesSomething runs them where what they look for is going on. What cannot be run fails.
-func TestEveryCommandOfTheRunbooksShowsOrChangesSomething(t *testing.T) {
+// TestRunbooks_EveryCommandShowsOrChangesSomething runs each in the situation that it is for. A command that cannot be
+// run fails the test.
+func TestRunbooks_EveryCommandShowsOrChangesSomething(t *testing.T) {
 	s := newScene(t)
 	for language, run := range map[string]func(string) error{"sql": s.sql, "sh": s.shell} {
 		n := 0
@@ -109,16 +110,16 @@ func (s *scene) connect(dsn string) *pgx.Conn {
 
 func (s *scene) session() *pgx.Conn { return s.connect(s.server.DSNFor("service", password, "orders")) }
 
-// busy runs a statement in a session of its own, to its end or to that of the test, and tells how it ended.
+// busy runs a statement in a session of its own, to its end or to that of the test, and sends how it ended.
 func (s *scene) busy(sql string) (number uint32, ended <-chan error) {
-	conn, told, done := s.session(), make(chan error, 1), make(chan struct{})
+	conn, result, done := s.session(), make(chan error, 1), make(chan struct{})
 	go func() {
 		defer close(done)
 		_, err := conn.Exec(s.t.Context(), sql)
-		told <- err
+		result <- err
 	}()
 	s.t.Cleanup(func() { <-done }) // before the connection is closed
-	return conn.PgConn().PID(), told
+	return conn.PgConn().PID(), result
 }
 
 func (s *scene) exec(conn *pgx.Conn, commands ...string) {
@@ -213,7 +214,7 @@ func (s *scene) sql(text string) error {
 
 // end runs what ends a session's statement, or the session, and sees that it did.
 func (s *scene) end(text string) error {
-	number, told := s.busy("SELECT pg_sleep(20)")
+	number, ended := s.busy("SELECT pg_sleep(20)")
 	eventually(s.t, func() error {
 		var state string
 		err := s.owner.QueryRow(s.t.Context(), "SELECT state FROM pg_stat_activity WHERE pid = $1", number).Scan(&state)
@@ -226,8 +227,8 @@ func (s *scene) end(text string) error {
 		return err
 	}
 	var refusal *pgconn.PgError
-	if err := <-told; !errors.As(err, &refusal) || refusal.Code != "57014" && refusal.Code != "57P01" {
-		return fmt.Errorf("its victim was told %v", err)
+	if err := <-ended; !errors.As(err, &refusal) || refusal.Code != "57014" && refusal.Code != "57P01" {
+		return fmt.Errorf("its victim failed with %v", err)
 	}
 	return nil
 }

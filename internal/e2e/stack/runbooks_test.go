@@ -67,7 +67,7 @@ func blocks(t *testing.T, language string) map[string][]string {
 var command = regexp.MustCompile("`(?:SELECT|SHOW|SET|ALTER|GRANT|REVOKE|psql|pg_isready|pg_cancel_backend|pg_terminate_backend|curl|" +
 	"go tool|kubectl|openssl|cat|time|sum|max|rate|increase|histogram_quantile)[ (][^`]*`")
 
-func TestNoCommandOfTheRunbooksIsOutOfATestsReach(t *testing.T) {
+func TestRunbooks_EveryCommandIsInABlockThatATestRuns(t *testing.T) {
 	for page, text := range texts(t) {
 		for _, m := range block.FindAllStringSubmatch(text, -1) {
 			if !slices.Contains([]string{"sql", "promql", "sh"}, m[1]) {
@@ -86,7 +86,7 @@ func TestNoCommandOfTheRunbooksIsOutOfATestsReach(t *testing.T) {
 
 var heading = regexp.MustCompile(`(?m)^## (.+)$`)
 
-func TestEveryRunbookOfACauseHasTheSameSections(t *testing.T) {
+func TestRunbooks_OfCausesHaveTheSameSections(t *testing.T) {
 	want := []string{"What it means", "How to see it", "What to do now", "How to prevent it"}
 	for page, text := range texts(t) {
 		if !isCause(page) {
@@ -109,8 +109,8 @@ var (
 	link          = regexp.MustCompile(`\]\([^)]*\)`)
 )
 
-// TestEveryRunbookNamesPanelsAndEndpointsThatExist takes each name in quotes, outside of commands, for a panel's.
-func TestEveryRunbookNamesPanelsAndEndpointsThatExist(t *testing.T) {
+// TestRunbooks_NamePanelsAndEndpointsThatExist takes each name in quotes, outside of commands, for the name of a panel.
+func TestRunbooks_NamePanelsAndEndpointsThatExist(t *testing.T) {
 	known := map[string]bool{"Connection pools": true}
 	for _, p := range theDashboard(t).Panels {
 		known[p.Title] = p.Type != "row"
@@ -147,8 +147,8 @@ func TestEveryRunbookNamesPanelsAndEndpointsThatExist(t *testing.T) {
 	}
 }
 
-// TestTheIndexOfTheRunbooksHasEveryCauseAndAlert and no other, and of each cause the sentence that its page begins with.
-func TestTheIndexOfTheRunbooksHasEveryCauseAndAlert(t *testing.T) {
+// TestRunbookIndex_HasEveryCauseAndAlert: it has no other, and with each cause the sentence that its page begins with.
+func TestRunbookIndex_HasEveryCauseAndAlert(t *testing.T) {
 	index := string(read(t, "docs", "runbooks", "README.md"))
 	var want, got []string
 	for _, c := range healthcheck.Causes {
@@ -174,7 +174,7 @@ func TestTheIndexOfTheRunbooksHasEveryCauseAndAlert(t *testing.T) {
 	}
 }
 
-func TestNoRunbookForgetsTransactionsThatHaveFailed(t *testing.T) {
+func TestRunbooks_ForgetNoTransactionThatHasFailed(t *testing.T) {
 	for page, commands := range blocks(t, "sql") {
 		for _, sql := range commands {
 			if strings.Contains(sql, "'idle in transaction'") && !strings.Contains(sql, "'idle in transaction (aborted)'") {
@@ -184,7 +184,7 @@ func TestNoRunbookForgetsTransactionsThatHaveFailed(t *testing.T) {
 	}
 }
 
-func TestEveryLinkOfTheRunbooksLeadsSomewhere(t *testing.T) {
+func TestRunbooks_EveryLinkLeadsSomewhere(t *testing.T) {
 	for _, page := range pages(t) {
 		text, err := os.ReadFile(page)
 		if err != nil {
@@ -198,8 +198,8 @@ func TestEveryLinkOfTheRunbooksLeadsSomewhere(t *testing.T) {
 	}
 }
 
-// TestTheRunbooksSeeAFirstBurst of errors: their series is born with it, and an increase alone would show nothing.
-func TestTheRunbooksSeeAFirstBurst(t *testing.T) {
+// TestRunbooks_SeeAFirstBurst: the series of an error begins with the first errors, so increase alone would show nothing.
+func TestRunbooks_SeeAFirstBurst(t *testing.T) {
 	const labels = `job="orders", instance="orders-1", db_client_connection_pool_name="main", error_type="28P01"`
 	type sample struct {
 		Labels string

@@ -17,7 +17,7 @@ import (
 	"github.com/otelpool/pgx/internal/e2e/repo"
 )
 
-func TestTheDashboardIsWhatGrafanasSchemaSays(t *testing.T) {
+func TestDashboard_IsWhatGrafanasSchemaSays(t *testing.T) {
 	files, err := filepath.Glob(filepath.Join(path(t, "collector-config", "grafana", "dashboards"), "*.json"))
 	if err != nil || len(files) == 0 {
 		t.Fatalf("dashboards: %v, %v", files, err)
@@ -35,8 +35,8 @@ func TestTheDashboardIsWhatGrafanasSchemaSays(t *testing.T) {
 	}
 }
 
-// TestTheSchemaIsThatOfTheGrafanaThatComposeStarts because a newer Grafana may know options which an older schema refuses.
-func TestTheSchemaIsThatOfTheGrafanaThatComposeStarts(t *testing.T) {
+// TestSchema_IsThatOfTheGrafanaThatComposeStarts: a newer Grafana may have options that an older schema refuses.
+func TestSchema_IsThatOfTheGrafanaThatComposeStarts(t *testing.T) {
 	var manifest struct{ Dependencies map[string]string }
 	if err := json.Unmarshal(read(t, "internal", "e2e", "stack", "grafana", "package.json"), &manifest); err != nil {
 		t.Fatal(err)
@@ -69,7 +69,7 @@ const sound = `{
   ]
 }`
 
-func TestTheSchemaCheckRefusesAPanelWithAMistake(t *testing.T) {
+func TestSchema_RefusesAPanelWithAMistake(t *testing.T) {
 	mistakes := map[string]struct{ old, new string }{
 		"dashboard-unknown-property": {`"title": "Small",`, `"titel": "Small",`},
 		"dashboard-no-version":       {`"schemaVersion": 41,`, ``},

@@ -19,8 +19,8 @@ import (
 	"github.com/otelpool/pgx/internal/e2e/prometheus"
 )
 
-// TestPoolHealthUnknown_CallsWhileAPoolIsNotJudged all the way from an SDK to the pager. A pool that is not judged cannot be had from
-// outside: so the two series that tell of it are made here.
+// TestPoolHealthUnknown_CallsWhileAPoolIsNotJudged, all the way from an SDK to the pager. From outside nobody can stop the judging
+// of a pool, so the test makes the two series that show it.
 func TestPoolHealthUnknown_CallsWhileAPoolIsNotJudged(t *testing.T) {
 	c, pager := collector.Run(t), newPager(t)
 	prometheus.Run(t, prometheus.Config{
@@ -74,8 +74,8 @@ func exportLevel(t *testing.T, endpoint string, level *atomic.Int64) {
 	}
 }
 
-// TestEveryPanelOfTheLevel_ShowsUnknownAsAWord where the number -1 would say nothing.
-func TestEveryPanelOfTheLevel_ShowsUnknownAsAWord(t *testing.T) {
+// TestLevelPanels_ShowUnknownAsAWord: the number -1 would explain nothing.
+func TestLevelPanels_ShowUnknownAsAWord(t *testing.T) {
 	var d struct{ Panels []json.RawMessage }
 	if err := json.Unmarshal(dashboardJSON(t), &d); err != nil {
 		t.Fatal(err)

@@ -12,7 +12,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// listener keeps the batches that it is given, each when it is let.
+// listener keeps the batches that it receives. It blocks at each until the test lets it go on.
 type listener struct {
 	let     chan struct{}
 	mu      sync.Mutex // guards batches

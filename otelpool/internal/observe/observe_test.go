@@ -9,7 +9,7 @@ import (
 	"github.com/otelpool/pgx/otelpool/internal/view"
 )
 
-// Counts are read one after the other while they move, and by several readers at once.
+// Counts are read one after the other while they grow, and by several readers at once.
 func TestMonotonic_NoCountGoesBack(t *testing.T) {
 	var s Sampler
 	read := func(acquired, released int64) (c counts.Set) {
@@ -36,7 +36,7 @@ func lost(after time.Duration) *healthcheck.Report {
 	}
 }
 
-func TestOutages_AreToldWhenTheyEnd(t *testing.T) {
+func TestOutages_AreReportedWhenTheyEnd(t *testing.T) {
 	var o outages
 	probe := view.Probe{Failed: 2}
 	if ended := o.follow(lost(0), &probe); ended != nil || o.Count != 1 {

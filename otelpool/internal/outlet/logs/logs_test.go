@@ -102,24 +102,24 @@ func suspected(at time.Time, place int) view.Event {
 
 func TestLeakRecords_AreLimitedAndTheRestIsCounted(t *testing.T) {
 	o, k := open(t)
-	tell := func(at time.Time, leaks int) {
+	write := func(at time.Time, leaks int) {
 		var events []view.Event
 		for i := range leaks {
 			events = append(events, suspected(at, i/2))
 		}
 		o.logEvents(events)
 	}
-	tell(minute, 50)
+	write(minute, 50)
 	if n := len(k.of(telemetry.EventLeakSuspected)); n != 20 {
 		t.Fatalf("%d records", n)
 	}
-	tell(minute.Add(59*time.Second), 2)
-	tell(minute.Add(time.Minute), 2)
+	write(minute.Add(59*time.Second), 2)
+	write(minute.Add(time.Minute), 2)
 	got := k.of(telemetry.EventLeakSuspected)
 	if len(got) != 22 || got[20].message != "more leaks than are written out" || got[20].fields["suppressed"].Int64() != 12 {
 		t.Fatalf("%d records, the 21st: %v", len(got), got[20]) // 5 places of two connections, and one place again
 	}
-	tell(minute.Add(61*time.Second), 50)
+	write(minute.Add(61*time.Second), 50)
 	o.Close(never)
 	got = k.of(telemetry.EventLeakSuspected)
 	if len(got) != 42 || got[41].fields["suppressed"].Int64() != 12 { // of 25 places 19 were written out
@@ -187,7 +187,7 @@ func TestDropped_IsWrittenWithTheirNumber(t *testing.T) {
 	}
 }
 
-// slowHandler handles nothing until it is let.
+// slowHandler blocks until the test lets it go on.
 type slowHandler struct {
 	slog.Handler
 	let chan struct{}

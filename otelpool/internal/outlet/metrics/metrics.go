@@ -99,8 +99,9 @@ func (o *Outlet) observe(to metric.Observer) {
 		return
 	}
 	seen.Report = seen.Judgement(time.Now())
+	feed := newFeed(to)
 	for _, in := range o.observables {
-		in.feed(to, seen)
+		feed.pass(in, seen)
 	}
 }
 

@@ -37,7 +37,7 @@ func read(t *testing.T, v *view.View) map[string]metricdata.Aggregation {
 	return out
 }
 
-// While whoever judges has stopped, the last judgement would be exported for ever.
+// When judging has stopped, the last judgement must not be exported for ever.
 func TestHealth_IsUnknownWhereTheLastJudgementIsTooOld(t *testing.T) {
 	for age, want := range map[time.Duration]struct{ level, in int64 }{
 		0:               {int64(healthcheck.Degraded), 1},

@@ -49,24 +49,38 @@ func (o *observable) handle() metric.Observable {
 	return o.i
 }
 
-// feed passes each point of the instrument on.
-func (o *observable) feed(to metric.Observer, seen *view.View) {
-	switch {
-	case o.value != nil:
-		o.point(to, o.value(seen), "")
-	default:
-		o.points(seen, func(value float64, of string) { o.point(to, value, of) })
+// feed passes the points of instruments on to one collection. Tables emit to it by a function that is made once a collection.
+type feed struct {
+	to   metric.Observer
+	of   *observable // whose turn it is
+	emit emit        // passes one point of it on
+}
+
+func newFeed(to metric.Observer) *feed {
+	f := &feed{to: to}
+	f.emit = f.point
+	return f
+}
+
+// pass passes each point of the instrument on.
+func (f *feed) pass(o *observable, seen *view.View) {
+	f.of = o
+	if o.value != nil {
+		f.point(o.value(seen), "")
+		return
 	}
+	o.points(seen, f.emit)
 }
 
 // point passes one value on. NaN says that there is none.
-func (o *observable) point(to metric.Observer, value float64, of string) {
+func (f *feed) point(value float64, of string) {
+	o := f.of
 	switch {
 	case math.IsNaN(value):
 	case o.f != nil:
-		to.ObserveFloat64(o.f, value, o.options(of)...)
+		f.to.ObserveFloat64(o.f, value, o.options(of)...)
 	default:
-		to.ObserveInt64(o.i, int64(value), o.options(of)...)
+		f.to.ObserveInt64(o.i, int64(value), o.options(of)...)
 	}
 }
 

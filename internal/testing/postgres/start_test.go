@@ -15,7 +15,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-func TestStartReturnsAServerThatServes(t *testing.T) {
+func TestStart_ReturnsAServerThatServes(t *testing.T) {
 	t.Parallel()
 	server := startServer(t)
 	conn := connect(t, server.DSN())
@@ -30,7 +30,7 @@ func TestStartReturnsAServerThatServes(t *testing.T) {
 	}
 }
 
-func TestSettingsReachTheServerWhateverTheyContain(t *testing.T) {
+func TestSettings_ReachTheServerWhateverTheyContain(t *testing.T) {
 	t.Parallel()
 	const odd = `it's a "back\slash"`
 	server := startServer(t,
@@ -43,7 +43,7 @@ func TestSettingsReachTheServerWhateverTheyContain(t *testing.T) {
 	}
 }
 
-func TestAWrongPasswordIsRefused(t *testing.T) {
+func TestPassword_ThatIsWrongIsRefused(t *testing.T) {
 	t.Parallel()
 	server := startServer(t, WithPassword("p@ss/word's?"))
 	assertServes(t, server)
@@ -54,7 +54,7 @@ func TestAWrongPasswordIsRefused(t *testing.T) {
 	}
 }
 
-func TestTLSIsOfferedWithACertificateThatVerifies(t *testing.T) {
+func TestTLS_IsOfferedWithACertificateThatVerifies(t *testing.T) {
 	t.Parallel()
 	server := startServer(t, WithTLS())
 	verified := strings.Replace(server.DSN(), "sslmode=disable", "sslmode=verify-full&sslrootcert="+server.RootCert(), 1)
@@ -67,14 +67,14 @@ func TestTLSIsOfferedWithACertificateThatVerifies(t *testing.T) {
 	}
 }
 
-func TestWithoutTLSThereIsNoRootCertificate(t *testing.T) {
+func TestRootCert_IsEmptyWithoutTLS(t *testing.T) {
 	t.Parallel()
 	if got := new(Server).RootCert(); got != "" {
 		t.Errorf("RootCert is %q", got)
 	}
 }
 
-func TestDatabasesAreCreatedUnderAnyName(t *testing.T) {
+func TestCreateDatabase_TakesAnyName(t *testing.T) {
 	t.Parallel()
 	server := startServer(t)
 	const name = `odd "name" of/a?database`
@@ -90,7 +90,7 @@ func TestDatabasesAreCreatedUnderAnyName(t *testing.T) {
 	}
 }
 
-func TestTwoServersLiveSideBySide(t *testing.T) {
+func TestServers_LiveSideBySide(t *testing.T) {
 	t.Parallel()
 	first, second := startServer(t), startServer(t)
 	if first.Port() == second.Port() {
@@ -100,7 +100,7 @@ func TestTwoServersLiveSideBySide(t *testing.T) {
 	assertServes(t, second)
 }
 
-func TestAServerThatRefusesItsSettingsSaysWhyAndLeavesNothing(t *testing.T) {
+func TestStart_SaysWhySettingsAreRefusedAndLeavesNothing(t *testing.T) {
 	base := useTempDir(t)
 	_, err := Start(t.Context(), WithSetting("no_such_setting", "on"))
 	assertIs(t, err, errExited)
@@ -110,7 +110,7 @@ func TestAServerThatRefusesItsSettingsSaysWhyAndLeavesNothing(t *testing.T) {
 	assertEmpty(t, base)
 }
 
-func TestStartEndsWithItsContextAndLeavesNothing(t *testing.T) {
+func TestStart_EndsWithItsContextAndLeavesNothing(t *testing.T) {
 	base := useTempDir(t)
 	for name, after := range map[string]time.Duration{"at once": 0, "during initdb": 100 * time.Millisecond} {
 		ctx, cancel := context.WithTimeout(t.Context(), after)
@@ -123,7 +123,7 @@ func TestStartEndsWithItsContextAndLeavesNothing(t *testing.T) {
 	}
 }
 
-func TestWithoutProgramsTheErrorTellsHowToInstallThem(t *testing.T) {
+func TestStart_SaysHowToInstallMissingPrograms(t *testing.T) {
 	t.Parallel()
 	_, err := Start(t.Context(), WithBinDir(t.TempDir()))
 	assertIs(t, err, ErrNotInstalled)
@@ -132,7 +132,7 @@ func TestWithoutProgramsTheErrorTellsHowToInstallThem(t *testing.T) {
 	}
 }
 
-func TestRootRunsTheServerAsSomeoneElse(t *testing.T) {
+func TestRoot_RunsTheServerAsSomeoneElse(t *testing.T) {
 	t.Parallel()
 	if os.Geteuid() != 0 {
 		t.Skip("only root drops privileges")

@@ -16,7 +16,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"go.uber.org/goleak"
 
-	"github.com/otelpool/pgx/internal/wire"
+	"github.com/otelpool/pgx/internal/testing/wire"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -44,7 +44,7 @@ func sqlState(err error) string {
 	return ""
 }
 
-func TestEveryKindOfStatementWorks(t *testing.T) {
+func TestStatements_OfEveryKindWork(t *testing.T) {
 	withPool(t, "pool_max_conns=2", func(t *testing.T, _ *wire.Server, pool *pgxpool.Pool) {
 		ctx := t.Context()
 		for range 3 { // prepared once, then reused
@@ -88,7 +88,7 @@ func TestEveryKindOfStatementWorks(t *testing.T) {
 	})
 }
 
-func TestAFailedTransactionMustBeRolledBack(t *testing.T) {
+func TestTransaction_ThatFailedMustBeRolledBack(t *testing.T) {
 	withPool(t, "", func(t *testing.T, _ *wire.Server, pool *pgxpool.Pool) {
 		ctx := t.Context()
 		tx, err := pool.Begin(ctx)
@@ -107,7 +107,7 @@ func TestAFailedTransactionMustBeRolledBack(t *testing.T) {
 	})
 }
 
-func TestCopyFromTakesEverything(t *testing.T) {
+func TestCopyFrom_TakesEverything(t *testing.T) {
 	withPool(t, "", func(t *testing.T, _ *wire.Server, pool *pgxpool.Pool) {
 		conn, err := pool.Acquire(t.Context())
 		if err != nil {
@@ -133,7 +133,7 @@ func (r *slowReader) Read(p []byte) (int, error) {
 	return copy(p, "line\n"), nil
 }
 
-func TestASleepTakesItsTimeAndNoMore(t *testing.T) {
+func TestSleep_TakesItsTimeAndNoMore(t *testing.T) {
 	withPool(t, "", func(t *testing.T, _ *wire.Server, pool *pgxpool.Pool) {
 		start := time.Now()
 		if _, err := pool.Exec(t.Context(), "SELECT pg_sleep(600)"); err != nil {
@@ -145,7 +145,7 @@ func TestASleepTakesItsTimeAndNoMore(t *testing.T) {
 	})
 }
 
-func TestADeadlineEndsASleepAtItsInstant(t *testing.T) {
+func TestSleep_EndsAtTheInstantOfItsDeadline(t *testing.T) {
 	withPool(t, "", func(t *testing.T, _ *wire.Server, pool *pgxpool.Pool) {
 		ctx, cancel := context.WithTimeout(t.Context(), 7*time.Second)
 		defer cancel()
@@ -160,7 +160,7 @@ func TestADeadlineEndsASleepAtItsInstant(t *testing.T) {
 	})
 }
 
-func TestNotificationsReachWhoListens(t *testing.T) {
+func TestNotifications_ReachWhoListens(t *testing.T) {
 	withPool(t, "", func(t *testing.T, srv *wire.Server, pool *pgxpool.Pool) {
 		conn, err := pool.Acquire(t.Context())
 		if err != nil {
@@ -178,7 +178,7 @@ func TestNotificationsReachWhoListens(t *testing.T) {
 	})
 }
 
-func TestFaults(t *testing.T) {
+func TestFaults_FailAsRealServersDo(t *testing.T) {
 	refused := &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}
 	tests := map[string]struct {
 		fault func(*wire.Server)
@@ -208,7 +208,7 @@ func TestFaults(t *testing.T) {
 	}
 }
 
-func TestSessionsThatAreKilledOrCutAreReplaced(t *testing.T) {
+func TestSessions_ThatAreKilledOrCutAreReplaced(t *testing.T) {
 	for name, end := range map[string]func(*wire.Server){"killed": (*wire.Server).KillAll, "cut": (*wire.Server).CloseAll} {
 		t.Run(name, func(t *testing.T) {
 			withPool(t, "pool_max_conns=1", func(t *testing.T, srv *wire.Server, pool *pgxpool.Pool) {
@@ -228,7 +228,7 @@ func TestSessionsThatAreKilledOrCutAreReplaced(t *testing.T) {
 	}
 }
 
-func TestManyCallersShareFourConnectionsForAnHour(t *testing.T) {
+func TestPool_SharesFourConnectionsAmongManyCallersForAnHour(t *testing.T) {
 	withPool(t, "pool_max_conns=4 application_name=crowd", func(t *testing.T, srv *wire.Server, pool *pgxpool.Pool) {
 		start := time.Now()
 		var wg sync.WaitGroup

@@ -10,7 +10,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-func TestEachCallMakesAnEmptyDatabase(t *testing.T) {
+func TestDSN_IsOfAnEmptyDatabaseEachTime(t *testing.T) {
 	first, second := DSN(t), DSN(t)
 	for _, dsn := range []string{first, second} {
 		// The second would fail if it found the first one's table.
@@ -20,7 +20,7 @@ func TestEachCallMakesAnEmptyDatabase(t *testing.T) {
 	}
 }
 
-func TestADatabaseIsDroppedAtTheTestsEndWhoeverIsConnected(t *testing.T) {
+func TestDatabase_IsDroppedAtTheTestsEndWhoeverIsConnected(t *testing.T) {
 	outer, name := t, ""
 	t.Run("a test", func(t *testing.T) {
 		config := Config(t)
@@ -39,7 +39,7 @@ func TestADatabaseIsDroppedAtTheTestsEndWhoeverIsConnected(t *testing.T) {
 	}
 }
 
-func TestDatabaseNamesTellTheTestAndFitPostgreSQLsLimit(t *testing.T) {
+func TestDatabaseName_ContainsTheTestsNameAndFitsPostgreSQLsLimit(t *testing.T) {
 	t.Parallel()
 	name := databaseName("TestÜber/a sub-test")
 	if !strings.HasPrefix(name, "test_ber_a_sub_test_") {
@@ -50,7 +50,7 @@ func TestDatabaseNamesTellTheTestAndFitPostgreSQLsLimit(t *testing.T) {
 	}
 }
 
-func TestAnyFormOfDSNCanBePointedToAnotherDatabase(t *testing.T) {
+func TestWithDatabase_TakesAnyFormOfDSN(t *testing.T) {
 	t.Parallel()
 	for dsn, want := range map[string]string{
 		"postgres://u:p%40@h:1/old?sslmode=disable": "postgres://u:p%40@h:1/new?sslmode=disable",

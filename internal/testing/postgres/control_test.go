@@ -14,7 +14,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-func TestAStoppedServerKeepsItsPortAndItsData(t *testing.T) {
+func TestStop_KeepsPortAndData(t *testing.T) {
 	t.Parallel()
 	server := startServer(t)
 	port := server.Port()
@@ -27,8 +27,8 @@ func TestAStoppedServerKeepsItsPortAndItsData(t *testing.T) {
 		t.Fatal(err)
 	}
 	assertRefuses(t, server)
-	var told *pgconn.PgError
-	if _, err := conn.Exec(t.Context(), "SELECT 1"); !errors.As(err, &told) || told.Code != "57P01" {
+	var pgErr *pgconn.PgError
+	if _, err := conn.Exec(t.Context(), "SELECT 1"); !errors.As(err, &pgErr) || pgErr.Code != "57P01" {
 		t.Errorf("the session ended with %v, want SQLSTATE 57P01", err)
 	}
 	if err := server.Stop(t.Context()); err != nil {
@@ -44,7 +44,7 @@ func TestAStoppedServerKeepsItsPortAndItsData(t *testing.T) {
 	assertIs(t, server.StartAgain(t.Context()), ErrRunning)
 }
 
-func TestRestartCutsSessionsAndServesAgain(t *testing.T) {
+func TestRestart_CutsSessionsAndServesAgain(t *testing.T) {
 	t.Parallel()
 	server := startServer(t)
 	conn := connect(t, server.DSN())
@@ -57,7 +57,7 @@ func TestRestartCutsSessionsAndServesAgain(t *testing.T) {
 	assertServes(t, server)
 }
 
-func TestAKilledServerTellsItsSessionsNothingAndRecovers(t *testing.T) {
+func TestKill_SendsSessionsNothingAndTheServerRecovers(t *testing.T) {
 	t.Parallel()
 	server := startServer(t)
 	if err := server.Exec(t.Context(), "CREATE TABLE kept AS SELECT 42 AS n"); err != nil {
@@ -69,8 +69,8 @@ func TestAKilledServerTellsItsSessionsNothingAndRecovers(t *testing.T) {
 		t.Fatal(err)
 	}
 	assertRefuses(t, server)
-	var told *pgconn.PgError
-	if _, err := conn.Exec(t.Context(), "SELECT 1"); err == nil || errors.As(err, &told) {
+	var pgErr *pgconn.PgError
+	if _, err := conn.Exec(t.Context(), "SELECT 1"); err == nil || errors.As(err, &pgErr) {
 		t.Errorf("the session ended with %v, want a broken connection", err)
 	}
 	if pids := processesIn(t, server.dir); len(pids) > 0 {
@@ -91,7 +91,7 @@ func TestAKilledServerTellsItsSessionsNothingAndRecovers(t *testing.T) {
 	}
 }
 
-func TestAKilledServerReturnsItsSharedMemory(t *testing.T) {
+func TestKill_ReturnsSharedMemory(t *testing.T) {
 	t.Parallel()
 	server := startServer(t)
 	segment := sharedMemoryID(t, server)
@@ -109,7 +109,7 @@ func TestAKilledServerReturnsItsSharedMemory(t *testing.T) {
 	}
 }
 
-func TestAPausedServerAcceptsConnectionsAndAnswersNobodyUntilItResumes(t *testing.T) {
+func TestPause_AcceptsConnectionsAndAnswersNobodyUntilResume(t *testing.T) {
 	t.Parallel()
 	server := startServer(t)
 	conn := connect(t, server.DSN())
@@ -145,7 +145,7 @@ func TestAPausedServerAcceptsConnectionsAndAnswersNobodyUntilItResumes(t *testin
 	assertServes(t, server)
 }
 
-func TestAPausedServerCanBeStoppedKilledAndClosed(t *testing.T) {
+func TestPause_LetsTheServerBeStoppedKilledAndClosed(t *testing.T) {
 	t.Parallel()
 	for name, end := range map[string]func(*Server) error{
 		"stop":    func(s *Server) error { return s.Stop(context.Background()) },
@@ -167,7 +167,7 @@ func TestAPausedServerCanBeStoppedKilledAndClosed(t *testing.T) {
 	}
 }
 
-func TestStopGivesUpWithItsContext(t *testing.T) {
+func TestStop_GivesUpWithItsContext(t *testing.T) {
 	t.Parallel()
 	server := startServer(t)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -175,7 +175,7 @@ func TestStopGivesUpWithItsContext(t *testing.T) {
 	assertIs(t, server.Stop(ctx), context.Canceled)
 }
 
-func TestAClosedServerIsClosedForGood(t *testing.T) {
+func TestClose_IsForGood(t *testing.T) {
 	t.Parallel()
 	server := startServer(t)
 	for range 2 {
@@ -198,7 +198,7 @@ func TestAClosedServerIsClosedForGood(t *testing.T) {
 	}
 }
 
-func TestAServerThatDiedByItselfIsNoticed(t *testing.T) {
+func TestServer_ThatDiedByItselfIsNoticed(t *testing.T) {
 	t.Parallel()
 	server := startServer(t)
 	if err := server.postmaster.signal(immediateShutdown); err != nil {
@@ -211,7 +211,7 @@ func TestAServerThatDiedByItselfIsNoticed(t *testing.T) {
 	assertServes(t, server)
 }
 
-func TestTheServerIsAProcessGroupOfItsOwn(t *testing.T) {
+func TestServer_IsAProcessGroupOfItsOwn(t *testing.T) {
 	t.Parallel()
 	server := startServer(t)
 	children, err := childrenOf(server.postmaster.pid)

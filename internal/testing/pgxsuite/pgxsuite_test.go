@@ -11,7 +11,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/otelpool/pgx/internal/pgtest"
+	"github.com/otelpool/pgx/internal/testing/pgtest"
 )
 
 // leastTests and leastPools guard against a run that tests nothing: pgx 5.12 has more.
@@ -22,7 +22,7 @@ const (
 
 func TestMain(m *testing.M) { pgtest.Main(m) }
 
-func TestPgxpoolsOwnTestsPassWithTheHook(t *testing.T) {
+func TestPgxpool_PassesItsOwnTestsWithTheHook(t *testing.T) {
 	repository := strings.TrimSpace(run(t, ".", nil, "go", "list", "-m", "-f", "{{.Dir}}"))
 	original := strings.TrimSpace(run(t, ".", nil, "go", "list", "-m", "-f", "{{.Dir}}", "github.com/jackc/pgx/v5"))
 	workspace := t.TempDir()

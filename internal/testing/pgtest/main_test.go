@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/otelpool/pgx/internal/postgres"
+	"github.com/otelpool/pgx/internal/testing/postgres"
 )
 
 // caseEnv makes the test binary run as some other package's would, in a situation that fails the run.
@@ -24,7 +24,7 @@ func TestMain(m *testing.M) {
 	Main(m)
 }
 
-func TestWithoutPostgreSQLTheRunFailsWithOneLineOfAdvice(t *testing.T) {
+func TestRun_FailsWithOneLineOfAdviceWithoutPostgreSQL(t *testing.T) {
 	t.Parallel()
 	output, code := runBinary(t, "^$", caseEnv+"=not installed")
 	if code != 1 || strings.Count(output, "\n") != 1 || !strings.Contains(output, "apt-get install postgresql") {
@@ -32,7 +32,7 @@ func TestWithoutPostgreSQLTheRunFailsWithOneLineOfAdvice(t *testing.T) {
 	}
 }
 
-func TestALeftGoroutineFailsTheRun(t *testing.T) {
+func TestRun_FailsForAGoroutineThatIsLeft(t *testing.T) {
 	t.Parallel()
 	output, code := runBinary(t, "^$", caseEnv+"=leak")
 	if code != 1 || !strings.Contains(output, "goroutines left") {
@@ -40,13 +40,13 @@ func TestALeftGoroutineFailsTheRun(t *testing.T) {
 	}
 }
 
-func TestTheEnvironmentNamesAServerToUse(t *testing.T) {
+func TestRun_UsesTheServerThatTheEnvironmentNames(t *testing.T) {
 	t.Parallel()
 	if Server() == nil {
 		t.Skip("we are that run")
 	}
 	server := Start(t)
-	output, code := runBinary(t, "^TestEachCallMakesAnEmptyDatabase$", EnvDatabaseURL+"="+server.DSN())
+	output, code := runBinary(t, "^TestDSN_IsOfAnEmptyDatabaseEachTime$", EnvDatabaseURL+"="+server.DSN())
 	if code != 0 || !strings.Contains(output, "PASS") {
 		t.Errorf("exit code %d, output:\n%s", code, output)
 	}
@@ -55,7 +55,7 @@ func TestTheEnvironmentNamesAServerToUse(t *testing.T) {
 	}
 }
 
-func TestAServerThatDoesNotAnswerFailsTheRunAtOnceAndHidesThePassword(t *testing.T) {
+func TestRun_FailsAtOnceWithoutThePasswordWhenTheServerDoesNotAnswer(t *testing.T) {
 	t.Parallel()
 	output, code := runBinary(t, "^$", EnvDatabaseURL+"=postgres://user:secret@127.0.0.1:1/db")
 	if code != 1 || !strings.Contains(output, EnvDatabaseURL) || strings.Contains(output, "secret") {

@@ -10,7 +10,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"go.uber.org/goleak"
 
-	"github.com/otelpool/pgx/internal/postgres"
+	"github.com/otelpool/pgx/internal/testing/postgres"
 )
 
 // EnvDatabaseURL names the environment variable with the DSN of a server to use instead of starting one.

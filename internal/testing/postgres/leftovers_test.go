@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-func TestAKilledOwnerLeavesNeitherProcessNorDirectory(t *testing.T) {
+func TestOwner_ThatIsKilledLeavesNeitherProcessNorDirectory(t *testing.T) {
 	t.Parallel()
 	for _, state := range []string{"running", "paused"} {
 		t.Run(state, func(t *testing.T) {
@@ -33,7 +33,7 @@ func TestAKilledOwnerLeavesNeitherProcessNorDirectory(t *testing.T) {
 	}
 }
 
-func TestStartRemovesWhatADeadOwnerLeft(t *testing.T) {
+func TestStart_RemovesWhatADeadOwnerLeft(t *testing.T) {
 	base := useTempDir(t)
 	abandoned := abandonedDir(t, base, "")
 	crashed := abandonedDir(t, base, strconv.Itoa(deadProcess(t)))
@@ -67,7 +67,7 @@ func TestStartRemovesWhatADeadOwnerLeft(t *testing.T) {
 	}
 }
 
-func TestTheServerMovesWhereItsAccountMayGo(t *testing.T) {
+func TestServer_MovesWhereItsAccountMayGo(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("only root has places that the server's account may not enter")
 	}

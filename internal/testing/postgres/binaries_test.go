@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-func TestTheNewestReleaseComesFirst(t *testing.T) {
+func TestBinaries_NewestReleaseComesFirst(t *testing.T) {
 	t.Parallel()
 	base := t.TempDir()
 	for _, release := range []string{"9.6", "16", "15", "17"} {
@@ -24,13 +24,13 @@ func TestTheNewestReleaseComesFirst(t *testing.T) {
 	}
 }
 
-func TestProgramsInPathWinOverPackagedOnes(t *testing.T) {
+func TestBinaries_InPathWinOverPackagedOnes(t *testing.T) {
 	release := fakeRelease(t, 0o755)
 	t.Setenv("PATH", release)
 	assertFound(t, release)
 }
 
-func TestALinkInPathLeadsToTheReleaseItPointsInto(t *testing.T) {
+func TestBinaries_LinkInPathLeadsToTheReleaseItPointsInto(t *testing.T) {
 	release, links := fakeRelease(t, 0o755), t.TempDir()
 	if err := os.Symlink(filepath.Join(release, "initdb"), filepath.Join(links, "initdb")); err != nil {
 		t.Fatal(err)
@@ -39,7 +39,7 @@ func TestALinkInPathLeadsToTheReleaseItPointsInto(t *testing.T) {
 	assertFound(t, release)
 }
 
-func TestProgramsThatCannotRunAreNotFound(t *testing.T) {
+func TestBinaries_ThatCannotRunAreNotFound(t *testing.T) {
 	t.Parallel()
 	_, err := findBinaries(fakeRelease(t, 0o644))
 	assertIs(t, err, ErrNotInstalled)
