@@ -100,15 +100,19 @@ func TestNotices_DoNotTakeAConfigureThatComesTooLateForAReplacedHook(t *testing.
 	}
 }
 
-// An unused pool gets its first evidence from the probe, which asks the server for its limits too.
+// While a pool is not well, here for a leak, the probe asks the server for its limits too. What it said is remembered.
 func TestNotices_CompareTheConfigurationWithTheServer(t *testing.T) {
 	cfg := flawless(t)
 	cfg.ConnConfig.RuntimeParams["idle_session_timeout"] = "60000"
-	if err := otelpool.Configure(cfg, quiet()...); err != nil {
+	if err := otelpool.Configure(cfg, quiet(otelpool.WithLeakThreshold(50*time.Millisecond))...); err != nil {
 		t.Fatal(err)
 	}
-	monitor := instrument(t, newPool(t, cfg))
+	pool := newPool(t, cfg)
+	monitor := instrument(t, pool)
+	conn := acquire(t, t.Context(), pool)
 	eventually(t, "the server was asked", func() bool { return hasNotice(monitor, healthcheck.NoticeIdleAboveServer) })
+	conn.Release()
+	eventually(t, "the pool is healthy", func() bool { return monitor.Health().Status == healthcheck.Healthy })
 	if r := monitor.Health(); len(r.Notices) != 1 ||
 		!slices.Equal(r.Notices[0].Evidence, []string{"MaxConnIdleTime is 30m0s, idle_session_timeout 1m0s"}) {
 		t.Errorf("%+v", r.Notices)
