@@ -97,7 +97,8 @@ func (f *facts) serviceRules(v *verdict) {
 	}
 }
 
-// errorRules degrade for what went wrong within ErrorWindow. What an outage broke stops counting RecoveryGrace after its end.
+// errorRules degrade for what went wrong within ErrorWindow. What an outage broke stops counting RecoveryGrace after its end, and
+// failed acquires do when everybody is served again.
 func (f *facts) errorRules(v *verdict) {
 	r, t := &f.reach, &f.s.Traffic
 	recent := func(at time.Time) bool { return f.happenedWithin(at, f.p.ErrorWindow) }
@@ -114,7 +115,7 @@ func (f *facts) errorRules(v *verdict) {
 			v.add(Degraded, connectionLost, "the server answers again since %s", short(f.s.At.Sub(r.recoveredAt)))
 		}
 	}
-	if Classify(t.LastErrorType) != "" && recent(t.LastErrorAt) && !f.causedByPastOutage(t.LastErrorAt) {
+	if Classify(t.LastErrorType) != "" && recent(t.LastErrorAt) && !f.causedByPastOutage(t.LastErrorAt) && !f.servesAgain() {
 		if !r.recoveredAt.IsZero() && t.LastErrorAt.Sub(r.recoveredAt) <= f.p.RecoveryGrace {
 			v.traces |= acquireFailed
 		}

@@ -21,7 +21,6 @@ type scenario struct {
 	own     bool              // has the server for itself, since it breaks it
 	server  []postgres.Option // has a server made for it
 	proxied bool              // has a network between pool and server
-	outage  bool              // takes the database away
 	cold    bool              // is there before the pool
 	quiet   bool              // no traffic beside the fault
 	tweak   func(*bench, *pgxpool.Config)
@@ -91,6 +90,14 @@ var applicationFaults = []scenario{
 	}},
 	{name: "slow queries", truth: causes(healthcheck.CauseSlowDatabase), sizes: usual, fault: func(b *bench) func() {
 		return b.load(b.crowd(), func(ctx context.Context) { _, _ = b.pool.Exec(ctx, "SELECT pg_sleep(0.7)") })
+	}},
+	{name: "slow queries, impatient callers", truth: causes(healthcheck.CauseSlowDatabase), sizes: usual, fault: func(b *bench) func() {
+		return b.load(b.crowd(), func(ctx context.Context) {
+			if conn, err := b.acquire(ctx, 500*time.Millisecond); err == nil {
+				defer conn.Release()
+				_, _ = conn.Exec(ctx, "SELECT pg_sleep(0.7)")
+			}
+		})
 	}},
 	{name: "table locked by an outsider", truth: causes(healthcheck.CauseLockContention), sizes: usual, fault: lockedTable},
 	{name: "too small a pool", truth: causes(healthcheck.CauseUndersized), sizes: []size{{2, 0}, {4, 2}}, fault: func(b *bench) func() {

@@ -148,6 +148,13 @@ func (b *bench) exec(sql string) {
 // connect is a session of the pool's role outside the pool.
 func (b *bench) connect() (*pgx.Conn, error) { return pgx.Connect(b.ctx, b.dsn) }
 
+// acquire takes a connection from the pool, or gives up in time.
+func (b *bench) acquire(ctx context.Context, timeout time.Duration) (*pgxpool.Conn, error) {
+	within, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	return b.pool.Acquire(within)
+}
+
 func (b *bench) must(err error) {
 	b.t.Helper()
 	if err != nil {
