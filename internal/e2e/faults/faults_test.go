@@ -56,12 +56,16 @@ func newServer(t *testing.T, opts ...postgres.Option) *postgres.Server {
 	return server
 }
 
+func allFaults() []scenario {
+	return slices.Concat(applicationFaults, lockFaults, slowFaults, serverFaults, networkFaults)
+}
+
 func TestEveryFaultIsNamedRightlyAndInTime(t *testing.T) {
 	t.Parallel()
 	var seen matrix
 	t.Run("scenarios", func(t *testing.T) {
 		servers := newServers(t)
-		for _, s := range slices.Concat(applicationFaults, serverFaults, networkFaults) {
+		for _, s := range allFaults() {
 			for _, size := range s.sizes {
 				t.Run(fmt.Sprintf("%s/max=%d,min=%d", s.name, size.max, size.min), func(t *testing.T) {
 					t.Parallel()
@@ -115,6 +119,10 @@ func (b *bench) suffer(s scenario, size size) (o outcome) {
 	} else {
 		b.t.Logf("said: %+v", r.Findings)
 		b.await(func(r healthcheck.Report) bool { return slices.Contains(s.truth, said(r)) })
+	}
+	if !contains(r, s.says) {
+		o.missing = s.says
+		b.t.Logf("said: %+v", r.Findings)
 	}
 	b.t.Logf("%s after %v", o.said, o.detect.Round(10*time.Millisecond))
 	b.answers()
