@@ -11,7 +11,7 @@ func diagnoseUndersized(f *facts, v *verdict) candidate {
 	c := &f.holders
 	busy := c.share(working) + c.share(querying)
 	long := c.count[expectedLong]
-	if v.symptoms&waits == 0 || !f.contended || v.late || f.slowness().slow || f.mostlyIdle() || !f.s.HasTracer {
+	if v.symptoms&waits == 0 || !f.contended || v.late || f.slowness().slow || f.mostlyIdle() || f.lostOnTheWay() || !f.s.HasTracer {
 		return candidate{}
 	}
 	if busy == 0 && 2*long < f.s.Pool.Max {

@@ -9,9 +9,6 @@ import (
 	"time"
 )
 
-// viewLife is how old the server's own view may be and still tell what connections wait for.
-const viewLife = 15 * time.Second
-
 // holderState is what a held connection is being used for, as far as can be seen.
 type holderState int
 
@@ -33,18 +30,32 @@ type holderUsage struct {
 	count    [numHolderStates]int
 	of       []holderState // of each holder of the newest sample
 	queryAge time.Duration // mean age of the holds in which a query is open
+
+	// Of the holds that are querying or working.
+	asking    int
+	queries   int64
+	queryTime time.Duration
 }
 
 func newHolderUsage(f *facts) holderUsage {
-	waits := f.lockWaits()
+	waits, view := f.lockWaits(), f.serverView()
+	queued := view != nil && view.mostWaitForLocks()
 	u := holderUsage{of: make([]holderState, len(f.s.Holders))}
 	leaky := make(map[string]bool)
 	var ages float64
 	for i := range f.s.Holders {
 		h := &f.s.Holders[i]
 		o := stateOf(h, waits, 2*f.p.WaitTarget)
+		if o == querying && queued && !view.knows(h.PID) {
+			o = locked // connected since the server was asked, in the place of one that gave up: it waits for what that one waited for
+		}
 		u.of[i] = o
 		u.count[o]++
+		if o == querying || o == working {
+			u.asking++
+			u.queries += max(0, h.Queries)
+			u.queryTime += max(0, h.QueryTime)
+		}
 		switch o {
 		case leaked:
 			leaky[h.Site] = h.Site != ""

@@ -99,6 +99,9 @@ type HeldConn struct {
 	Querying bool          // a query is open and the server is working on it
 	InTx     bool          // inside a transaction block, as of its last query
 
+	Queries   int64         // sent in this hold so far
+	QueryTime time.Duration // for how long one of them was open
+
 	NestedAcquire bool // its request (goroutine or context) waits for another connection of this pool
 	Expected      bool // exempted by ExpectLongHold
 	NoDeadline    bool // the context that it was acquired with has no deadline
@@ -122,29 +125,4 @@ type Probe struct {
 	Error     string // text without secrets
 	ErrorType string // SQLSTATE or one of the names in internal/errtype
 	ErrorAt   time.Time
-}
-
-// ServerView is what the server probe saw of our own backends, on its own connection, while a status was not healthy.
-type ServerView struct {
-	At          time.Time
-	Backends    []Backend // only this process's, matched by PID
-	Connections int       // client backends on the server, everybody's
-	MaxConns    int       // the server's max_connections
-	Reserved    int       // of these, how many are kept for superusers and others with a right of their own
-	InRecovery  bool
-	ReadOnly    bool // default_transaction_read_only or in recovery
-
-	IdleSessionTimeout time.Duration // of our sessions; 0 if there is none
-}
-
-// Backend is one row of pg_stat_activity about one of our own connections.
-type Backend struct {
-	PID           uint32
-	State         string // active, idle, idle in transaction, …
-	WaitEventType string // Lock, Client, IO, …
-	WaitEvent     string
-	BlockedBy     []uint32 // pg_blocking_pids
-	BlockedByOurs bool     // whether all blockers are connections of this pool
-	StateFor      time.Duration
-	QueryFor      time.Duration
 }

@@ -38,6 +38,8 @@ func size(f *facts) Sizing {
 		s.Why = "Connections are held mostly idle: use them less, not more of them."
 	case f.holders.count[locked] > 0:
 		s.Why = "Queries wait for locks: more of them at once would not help."
+	case f.lostOnTheWay():
+		s.Why = "The server has nothing to do for those who query: shorten the way to it first."
 	case slow.grown:
 		s.Why = "Queries are slower than they were: more of them at once would not help."
 	default:

@@ -16,12 +16,12 @@ import (
 type scenario struct {
 	name    string
 	truth   []healthcheck.Cause // where there are two, one is the other's consequence, and either may be said first
+	says    string              // what the first finding has to contain as well
 	sizes   []size
 	shows   time.Duration     // how long after its beginning the fault can be seen at all
 	own     bool              // has the server for itself, since it breaks it
 	server  []postgres.Option // has a server made for it
 	proxied bool              // has a network between pool and server
-	outage  bool              // takes the database away
 	cold    bool              // is there before the pool
 	quiet   bool              // no traffic beside the fault
 	tweak   func(*bench, *pgxpool.Config)
@@ -89,10 +89,14 @@ var applicationFaults = []scenario{
 			})
 		})
 	}},
-	{name: "slow queries", truth: causes(healthcheck.CauseSlowDatabase), sizes: usual, fault: func(b *bench) func() {
-		return b.load(b.crowd(), func(ctx context.Context) { _, _ = b.pool.Exec(ctx, "SELECT pg_sleep(0.7)") })
+	{name: "slow queries, impatient callers", truth: causes(healthcheck.CauseSlowDatabase), sizes: usual, fault: func(b *bench) func() {
+		return b.load(b.crowd(), func(ctx context.Context) {
+			if conn, err := b.acquire(ctx, 500*time.Millisecond); err == nil {
+				defer conn.Release()
+				_, _ = conn.Exec(ctx, "SELECT pg_sleep(0.7)")
+			}
+		})
 	}},
-	{name: "table locked by an outsider", truth: causes(healthcheck.CauseLockContention), sizes: usual, fault: lockedTable},
 	{name: "too small a pool", truth: causes(healthcheck.CauseUndersized), sizes: []size{{2, 0}, {4, 2}}, fault: func(b *bench) func() {
 		return b.load(12*int(b.pool.Stat().MaxConns()), func(ctx context.Context) { _, _ = b.pool.Exec(ctx, "SELECT pg_sleep(0.004)") })
 	}},
@@ -111,15 +115,4 @@ func slowHook(b *bench, cfg *pgxpool.Config) {
 		}
 		return nil
 	}
-}
-
-func lockedTable(b *bench) func() {
-	_, err := b.pool.Exec(b.ctx, "CREATE TABLE "+b.name+" (n int)")
-	b.must(err)
-	outsider, err := b.connect()
-	b.must(err)
-	_, err = outsider.Exec(b.ctx, "BEGIN; LOCK TABLE "+b.name)
-	b.must(err)
-	end := b.load(b.crowd(), func(ctx context.Context) { _, _ = b.pool.Exec(ctx, "INSERT INTO "+b.name+" VALUES (1)") })
-	return func() { b.must(outsider.Close(context.Background())); end() }
 }

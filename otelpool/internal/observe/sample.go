@@ -70,7 +70,7 @@ func heldConns(held []tracer.Holder) []healthcheck.HeldConn {
 	for i := range held {
 		h := &held[i]
 		out = append(out, healthcheck.HeldConn{
-			Site: h.Site, Age: h.Age, Idle: h.Idle, Querying: h.Querying, InTx: h.InTx,
+			Site: h.Site, Age: h.Age, Idle: h.Idle, Querying: h.Querying, InTx: h.InTx, Queries: h.Queries, QueryTime: h.QueryTime,
 			NoDeadline: h.NoDeadline,
 			Leaked:     h.Evidence >= tracer.EvidenceIdleHeld, Orphaned: h.Evidence >= tracer.EvidenceOrphaned,
 			Expected: h.Expected != "", NestedAcquire: h.NestedAcquire, PID: h.PID,
