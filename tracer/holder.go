@@ -188,8 +188,8 @@ func findNested(held []heldSlot, waiting []*acquire) map[*acquire]bool {
 
 // request identifies on whose behalf a connection is acquired; nil if that cannot be told.
 func (a *acquire) request() any {
-	if a.goroutine != 0 {
-		return a.goroutine
+	if a.origin.Goroutine != 0 {
+		return a.origin.Goroutine
 	}
 	if a.done != nil {
 		return a.done

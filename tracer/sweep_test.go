@@ -18,7 +18,7 @@ func pretend(tr *Tracer, ctx context.Context, n int) []*slot {
 		s := &slot{pid: uint32(i + 1)}
 		a := &acquire{Context: ctx, owner: tr, start: tr.now(), place: notWaiting}
 		a.captureContext()
-		a.site, a.goroutine = tr.sites.caller(tr.opts.Load().StackDepth)
+		a.site, a.origin = tr.sites.caller(tr.opts.Load().StackDepth)
 		a.held = tr.now()
 		s.hold.Store(a)
 		tr.slots.list(s)
