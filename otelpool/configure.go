@@ -40,13 +40,20 @@ func Configure(cfg *pgxpool.Config, opts ...Option) error {
 	if err != nil {
 		return err
 	}
-	t := tracer.New(tracer.Options{StackDepth: c.stackDepth, LeakThreshold: c.leakThreshold, SQLText: c.sqlText})
+	t := tracer.New(hookOptions(c))
 	t.SetLimits(cfg.MaxConnLifetime, cfg.MaxConnIdleTime)
 	cfg.ConnConfig.Tracer = tracer.Compose(&hook{t, c, cfg.BeforeConnect}, cfg.ConnConfig.Tracer, querySpans(c.withGlobals()))
 	cfg.BeforeConnect = t.WrapBeforeConnect(cfg.BeforeConnect)
 	cfg.AfterConnect = t.WrapAfterConnect(cfg.AfterConnect)
 	cfg.BeforeClose = t.WrapBeforeClose(cfg.BeforeClose)
 	return nil
+}
+
+// hookOptions is what of c concerns the hook.
+func hookOptions(c *config) tracer.Options {
+	return tracer.Options{
+		StackDepth: c.stackDepth, LeakThreshold: c.leakThreshold, SQLText: c.sqlText, GoroutineLook: c.goroutineLook,
+	}
 }
 
 // querySpans is otelpgx's tracer, nil unless it was asked for. An interface is returned so that nil stays nil.

@@ -134,7 +134,7 @@ func (m *Monitor) startOutlets(cfg *pgxpool.Config) (err error) {
 // attach has the hook tell this Monitor.
 func (m *Monitor) attach(cfg *pgxpool.Config) {
 	c := m.config
-	m.hook.Adjust(tracer.Options{StackDepth: c.stackDepth, LeakThreshold: c.leakThreshold, SQLText: c.sqlText})
+	m.hook.Adjust(hookOptions(c))
 	m.hook.SetLimits(cfg.MaxConnLifetime, cfg.MaxConnIdleTime)
 	m.hook.SetRecorder(m.metrics.Recorder)
 	if c.connectionEvents {

@@ -125,7 +125,7 @@ func TestSweep_AsksThePoolForItsListOnlyForNewSuspects(t *testing.T) {
 	pretend(tr, t.Context(), 1)
 	time.Sleep(time.Microsecond)
 	for _, want := range []bool{true, false} {
-		if got := tr.newSuspect(tr.held()[0], tr.now(), 0); got != want {
+		if got := tr.scene().newSuspect(tr.held()[0]); got != want {
 			t.Errorf("a new suspect: %t, want %t", got, want)
 		}
 		if snap := tr.Sweep(func() int { return 1 }, 0); snap.Active != 1 {

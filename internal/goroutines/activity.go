@@ -28,7 +28,9 @@ const (
 )
 
 // MayWaitForOthers says whether a goroutine that does a may be waiting for one that it has started.
-func (a Activity) MayWaitForOthers() bool { return a == Lock || a == Channel || a == Wait || a == Ended }
+func (a Activity) MayWaitForOthers() bool {
+	return a == Lock || a == Channel || a == Wait || a == Ended
+}
 
 // Doing is what a goroutine does.
 type Doing struct {

@@ -18,8 +18,11 @@ const (
 	sharedFor = 250 * time.Millisecond
 )
 
+// ErrTooMany says that there were more goroutines than may be stopped. To find that out stops nobody.
+var ErrTooMany = errors.New("too many goroutines")
+
 // errDoesNotFit says that the traces were longer than they usually are.
-var errDoesNotFit = errors.New("their stacks are too long")
+var errDoesNotFit = errors.New("the stacks of the goroutines are too long")
 
 // last is the last look in this process. Several pools that are in trouble at once share it: nobody stops the world for each.
 var last struct {
@@ -32,14 +35,14 @@ var last struct {
 func Look() (*Dump, error) {
 	last.mu.Lock()
 	defer last.mu.Unlock()
-	if time.Since(last.began) < sharedFor {
+	if age := time.Since(last.began); 0 <= age && age < sharedFor { // in a test's bubble another clock may run
 		if d := last.dump.Value(); d != nil {
 			return d, nil
 		}
 	}
 	n := runtime.NumGoroutine()
 	if n > MaxGoroutines {
-		return nil, fmt.Errorf("there are %d, more than %d", n, MaxGoroutines)
+		return nil, fmt.Errorf("%w: %d, more than %d", ErrTooMany, n, MaxGoroutines)
 	}
 	d, err := look(n)
 	if err != nil {

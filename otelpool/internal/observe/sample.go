@@ -24,6 +24,7 @@ func sample(v *view.View, late time.Duration, closed bool) healthcheck.Sample {
 	}
 	s.Counts = v.Hook.Counters.Counts
 	s.Traffic, s.Connect = traffic(&v.Hook), connects(&v.Hook)
+	s.LookSkipped = v.Hook.LookSkipped
 	s.Holders, s.Waiters = heldConns(v.Hook.Holders), pendingAcquires(v.Hook.Waiters)
 	return s
 }
@@ -64,6 +65,7 @@ func heldConns(held []tracer.Holder) []healthcheck.HeldConn {
 			Site: h.Site, Age: h.Age, Idle: h.Idle, Querying: h.Querying, InTx: h.InTx,
 			Leaked: h.Evidence >= tracer.EvidenceIdleHeld, Orphaned: h.Evidence >= tracer.EvidenceOrphaned,
 			Expected: h.Expected != "", NestedAcquire: h.NestedAcquire, PID: h.PID,
+			Open: h.Open, Listening: h.Listening, Producing: h.Producing, Doing: h.Doing, Activity: h.Activity,
 		})
 	}
 	return out

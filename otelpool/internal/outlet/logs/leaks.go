@@ -114,6 +114,9 @@ func holderAttrs(h *tracer.Holder) []slog.Attr {
 	if h.SQL != "" {
 		attrs = append(attrs, slog.String(string(semconv.DBQueryTextKey), h.SQL))
 	}
+	if h.Doing != "" {
+		attrs = append(attrs, slog.String("doing", h.Doing))
+	}
 	if h.Context != "" {
 		attrs = append(attrs, slog.String("context", h.Context))
 	}
