@@ -89,7 +89,7 @@ var LogEvents = []LogEvent{
 
 const errorType = string(semconv.ErrorTypeKey)
 
-var holderFields = fields("age_seconds", "idle_seconds", "backend_pid", "in_transaction", "queries", "doing", "context", "connections",
+var holderFields = fields("age_seconds", "idle_seconds", "backend_pid", "in_transaction", "queries", "context", "connections",
 	"trace_id", "span_id", string(KeyEvidence), string(semconv.DBOperationNameKey), string(semconv.DBQueryTextKey),
 	string(semconv.CodeFunctionNameKey), string(semconv.CodeFilePathKey), string(semconv.CodeLineNumberKey))
 

@@ -24,6 +24,7 @@ type scenario struct {
 	outage  bool              // takes the database away
 	cold    bool              // is there before the pool
 	quiet   bool              // no traffic beside the fault
+	says    []string          // words that the finding must have
 	tweak   func(*bench, *pgxpool.Config)
 	fault   func(b *bench) (heal func()) // breaks something; heal mends it
 }

@@ -14,7 +14,7 @@ var unstaged = map[healthcheck.Cause]string{
 
 func TestCauses_EachHasAFaultThatProvesIt(t *testing.T) {
 	proved := map[healthcheck.Cause]bool{starvation: true}
-	for _, s := range slices.Concat(applicationFaults, serverFaults, networkFaults) {
+	for _, s := range slices.Concat(applicationFaults, goroutineFaults, serverFaults, networkFaults) {
 		proved[s.truth[0]] = true
 	}
 	for _, c := range healthcheck.Causes {

@@ -61,7 +61,7 @@ func TestEveryFaultIsNamedRightlyAndInTime(t *testing.T) {
 	var seen matrix
 	t.Run("scenarios", func(t *testing.T) {
 		servers := newServers(t)
-		for _, s := range slices.Concat(applicationFaults, serverFaults, networkFaults) {
+		for _, s := range slices.Concat(applicationFaults, goroutineFaults, serverFaults, networkFaults) {
 			for _, size := range s.sizes {
 				t.Run(fmt.Sprintf("%s/max=%d,min=%d", s.name, size.max, size.min), func(t *testing.T) {
 					t.Parallel()
