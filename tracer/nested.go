@@ -79,6 +79,7 @@ type generation struct {
 	parent  uintptr
 	known   bool // what it did at the look; it may have begun since, or there was none
 	patient bool // it may have been waiting for somebody that it had started
+	resting bool // it was neither that nor in a call: with rows open, it may read on when those are done that it has started
 }
 
 // climb follows the ancestors of w as long as each may be waiting for the one before: a server that goes on accepting has
@@ -92,7 +93,8 @@ func (f *family) climb(w *acquire) {
 			if use := h.use(f.now); use.reading || h.hold.start > w.start || h.lastUse() > w.start {
 				continue
 			}
-			if g.known && g.patient || !g.known && level == 0 && h.hold.activity.open.Load() > 0 {
+			open := h.hold.activity.open.Load() > 0
+			if g.patient || open && (g.resting || !g.known && level == 0) {
 				f.setNested(w, h.hold)
 			}
 		}
@@ -111,7 +113,8 @@ func (f *family) generation(id uintptr, since int64) generation {
 	g := generation{parent: f.parents[id]}
 	if f.looked != nil {
 		if seen, alive := f.looked.dump.Find(id); alive {
-			g = generation{seen.Parent, true, seen.Doing().Activity.MayWaitForOthers()}
+			does := seen.Doing().Activity
+			g = generation{seen.Parent, true, does.MayWaitForOthers(), does == goroutines.Sleep || does == goroutines.Running}
 		} else if since < f.looked.at {
 			g.known, g.patient = true, goroutines.Ended.MayWaitForOthers()
 		}

@@ -15,7 +15,9 @@ const (
 
 	textEach  = 3 << 10  // room for the trace of one goroutine: about twenty frames
 	textSpare = 64 << 10 // for those that need more
-	sharedFor = 250 * time.Millisecond
+
+	// sharedFor is how old a look may be for another pool: whoever has waited for that long was there.
+	sharedFor = 100 * time.Millisecond
 )
 
 // ErrTooMany says that there were more goroutines than may be stopped. To find that out stops nobody.
