@@ -3,6 +3,8 @@ package tracer_test
 import (
 	"context"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"strconv"
 	"strings"
 	"sync"
@@ -231,6 +233,28 @@ func TestLeak_OfAGoroutineThatHasEndedNeedsNoThreshold(t *testing.T) {
 	if len(w.eventsOf(tracer.EventLeakSuspected)) != 1 || len(w.eventsOf(tracer.EventLeakRecovered)) != 1 {
 		t.Errorf("events %+v", w.events)
 	}
+}
+
+// The goroutines of net/http live on for the next request.
+func TestLeak_OfAHandlerThatHasReturnedNeedsNoThreshold(t *testing.T) {
+	w := onOneConnection(t, looking)
+	taken := make(chan *pgxpool.Conn, 1)
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { taken <- w.acquire(t.Context()) }))
+	defer server.Close()
+	response, err := server.Client().Get(server.URL)
+	fail(t, err)
+	fail(t, response.Body.Close())
+	conn := <-taken
+	ctx, cancel := context.WithCancel(t.Context())
+	var waiter sync.WaitGroup
+	waiter.Go(func() { _, _ = w.pool.Acquire(ctx) })
+	snap := w.until(func(snap tracer.Snapshot) bool { return snap.Active == 1 })
+	if h := snap.Holders[0]; h.Evidence != tracer.EvidenceOrphaned || h.Doing != "has left the code that took the connection" || h.Activity != "ended" {
+		t.Errorf("%+v", h)
+	}
+	cancel()
+	waiter.Wait()
+	conn.Release()
 }
 
 // A goroutine that takes a connection may leave it to one that it has started.

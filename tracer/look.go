@@ -83,8 +83,8 @@ func (l *looked) doing(h heldSlot) (d goroutines.Doing, known bool) {
 	return g.Doing(), true
 }
 
-// markAbandoned notes the holds that nobody is left to end: the goroutine has ended that took the connection, none lives that it
-// has started, and the connection is idle. One that is used after all was handed to somebody.
+// markAbandoned notes the holds that nobody is left to end: the goroutine that took the connection has ended, or has left all code
+// that it was in then, none lives that it has started, and the connection is idle. One that is used after all was handed to somebody.
 func (s *scene) markAbandoned() {
 	for _, h := range s.held {
 		a := h.hold
@@ -93,9 +93,8 @@ func (s *scene) markAbandoned() {
 			a.setAbandoned(false)
 		case s.looked != nil && !a.abandoned():
 			d, known := s.looked.doing(h)
-			if known && d.Activity == goroutines.Ended && !s.looked.dump.HasChild(a.origin.Goroutine) {
-				a.setAbandoned(true)
-			}
+			left := known && (d.Activity == goroutines.Ended || s.looked.hasLeft(h))
+			a.setAbandoned(left && !s.looked.dump.HasChild(a.origin.Goroutine))
 		}
 	}
 }
@@ -115,4 +114,32 @@ func (l *looked) stillInCall(h heldSlot) bool {
 	path := h.hold.site.where().frames
 	g, _ := l.dump.Find(h.hold.origin.Goroutine)
 	return len(path) > 0 && slices.ContainsFunc(g.Frames(), func(f Frame) bool { return f.Function == path[0].Function })
+}
+
+// wholeStack is how many frames of a goroutine the runtime lists before it leaves some out.
+const wholeStack = 100
+
+// hasLeft says whether a goroutine that lives is in none of the application's functions any more that led to the acquire, as one
+// of net/http that waits for the next request on its connection.
+func (l *looked) hasLeft(h heldSlot) bool {
+	g, alive := l.dump.Find(h.hold.origin.Goroutine)
+	now := g.Frames()
+	if !alive || len(now) == 0 || len(now) >= wholeStack {
+		return false
+	}
+	in := make(map[string]bool, len(now))
+	for _, f := range now {
+		in[f.Function] = true
+	}
+	app := 0
+	for _, f := range h.hold.site.where().frames {
+		switch {
+		case goroutines.Library(f):
+		case in[f.Function]:
+			return false
+		default:
+			app++
+		}
+	}
+	return app > 0
 }

@@ -80,11 +80,11 @@ func (s *scene) holder(h heldSlot) Holder {
 	if use.reading {
 		return out
 	}
-	if doing, known := s.looked.doing(h); known {
+	switch doing, known := s.looked.doing(h); {
+	case a.abandoned() && !(known && doing.Activity == goroutines.Ended):
+		out.Doing, out.Activity = "has left the code that took the connection", string(goroutines.Ended)
+	case known:
 		out.Doing, out.Activity = doing.String(), string(doing.Activity)
-	} else if a.abandoned() {
-		ended := goroutines.Doing{Activity: goroutines.Ended}
-		out.Doing, out.Activity = ended.String(), string(ended.Activity)
 	}
 	return out
 }

@@ -15,7 +15,7 @@ type Activity string
 
 // The activities that call for different advice.
 const (
-	Ended      Activity = "ended"      // it is no more
+	Ended      Activity = "ended"      // it is no more, or has left the code in question
 	HTTPCall   Activity = "http_call"  // waits for an answer over HTTP
 	Network    Activity = "network"    // waits for another connection's data
 	Lock       Activity = "lock"       // waits for a lock of this process
@@ -68,7 +68,7 @@ func (g Goroutine) Doing() Doing {
 	frames := g.Frames()
 	d := Doing{For: g.Blocked, state: g.State}
 	app := 0
-	for app < len(frames) && library(frames[app]) {
+	for app < len(frames) && Library(frames[app]) {
 		app++
 	}
 	if app < len(frames) {
@@ -132,8 +132,8 @@ var mainModule = sync.OnceValue(func() string {
 	return ""
 })
 
-// library says whether f is code that the application's authors did not write: the standard library or another module.
-func library(f callstack.Frame) bool {
+// Library says whether f is code that the application's authors did not write: the standard library or another module.
+func Library(f callstack.Frame) bool {
 	if module := mainModule(); module != "" && strings.HasPrefix(f.Function, module) || strings.HasPrefix(f.Function, "main.") {
 		return false
 	}
