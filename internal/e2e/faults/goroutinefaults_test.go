@@ -22,6 +22,8 @@ var goroutineFaults = []scenario{
 		says: []string{"rows are open", "exportAll", "Read the rows to the end or close them"}},
 	{name: "goroutine ended", truth: causes(healthcheck.CauseLeak), sizes: usual, quiet: true, fault: endedGoroutines,
 		says: []string{"has ended", "forgetConn"}},
+	{name: "handler returned", truth: causes(healthcheck.CauseLeak), sizes: usual, quiet: true, fault: returnedHandlers,
+		says: []string{"has left the code that took the connection"}},
 	{name: "HTTP call while holding", truth: causes(healthcheck.CauseHeldIdle), sizes: usual, quiet: true, fault: httpCall,
 		says: []string{"waits in net/http.", "callShop", "Make the HTTP call before acquiring"}},
 	{name: "lock while holding", truth: causes(healthcheck.CauseHeldIdle), sizes: usual, quiet: true, fault: lockWhileHolding,
@@ -93,6 +95,25 @@ func forgetConn(b *bench, conns chan<- interface{ Release() }) {
 		return
 	}
 	conns <- conn
+}
+
+// returnedHandlers takes all connections in handlers whose clients keep their own connections open.
+func returnedHandlers(b *bench) func() {
+	conns := make(chan interface{ Release() }, b.pool.Stat().MaxConns())
+	app := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { forgetConn(b, conns) }))
+	for range cap(conns) {
+		response, err := app.Client().Get(app.URL)
+		b.must(err)
+		b.must(response.Body.Close())
+	}
+	end := b.load(2, func(ctx context.Context) { _, _ = b.pool.Exec(ctx, "SELECT 1") })
+	return func() {
+		for range cap(conns) {
+			(<-conns).Release()
+		}
+		end()
+		app.Close()
+	}
 }
 
 // httpCall has every holder call a server that answers late, past the threshold of leaks.
