@@ -177,9 +177,11 @@ func (c *chaos) sample() Sample {
 	for range c.byte() % 5 {
 		b := c.byte()
 		s.Holders = append(s.Holders, HeldConn{Site: c.kind(), Age: c.duration(), Idle: c.duration(), Querying: b&1 != 0,
-			Expected: b&2 != 0, NestedAcquire: b&4 != 0, Leaked: b&8 != 0, Orphaned: b&16 != 0, PID: uint32(b), Queries: c.int64(), QueryTime: c.duration()})
+			Expected: b&2 != 0, NestedAcquire: b&4 != 0, Leaked: b&8 != 0, Orphaned: b&16 != 0, PID: uint32(b), Queries: c.int64(), QueryTime: c.duration(),
+			Open: b&32 != 0, Listening: b&64 != 0, Producing: b&128 != 0, Doing: c.kind(), Activity: c.kind()})
 		s.Waiters = append(s.Waiters, PendingAcquire{Site: c.kind(), NestedAcquire: b&1 != 0})
 	}
+	s.LookSkipped = c.kind()
 	if flags&4 != 0 {
 		s.Server = &ServerView{At: c.time(), ReadOnly: flags&8 != 0, MaxConns: i(), Running: i(), RoundTrip: c.duration()}
 		for range c.byte() % 5 {

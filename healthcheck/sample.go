@@ -26,6 +26,8 @@ type Sample struct {
 	Probe   Probe
 	Config  []Notice // of the pool's configuration; part of the report
 
+	LookSkipped string // why nobody looked at what the holders do, where there was need; "" else
+
 	// HasTracer says whether a hook observes the pool. Without it (stat-only mode) only Pool and what pgxpool counts itself
 	// (Acquired, Canceled) are known, and the judge must not read zeros as good news.
 	HasTracer bool
@@ -102,11 +104,17 @@ type HeldConn struct {
 	Queries   int64         // sent in this hold so far
 	QueryTime time.Duration // for how long one of them was open
 
-	NestedAcquire bool // its request (goroutine or context) waits for another connection of this pool
+	Open      bool   // rows, a batch or a copy are not closed
+	Listening bool   // somebody waits for the server although no query is open: WaitForNotification
+	Producing bool   // a COPY is open, and waits for the application to make its rows
+	Doing     string // what the goroutine does that took it: "waits in net/http.(*Client).Do, charge.go:88 shop.Charge"; "" if not known
+	Activity  string // the kind of that, see the package internal/goroutines
+
+	NestedAcquire bool // its request, or a goroutine that it waits for, waits for another connection of this pool
 	Expected      bool // exempted by ExpectLongHold
 	NoDeadline    bool // the context that it was acquired with has no deadline
 	Leaked        bool // suspected: held, with nothing asked of the server, for the leak threshold
-	Orphaned      bool // leaked for sure: the context it was acquired with is done as well
+	Orphaned      bool // leaked for sure: the context it was acquired with is done as well, or its goroutine has ended
 }
 
 // PendingAcquire is an acquire that is waiting.

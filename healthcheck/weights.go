@@ -31,6 +31,7 @@ const (
 	weightLocks        = 46.0
 	weightLeakShare    = 45.0
 	weightHeldIdle     = 40.0
+	weightListening    = 40.0
 	weightSlowDatabase = 40.0
 	weightUndersized   = 38.0
 

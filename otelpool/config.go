@@ -52,6 +52,7 @@ type config struct {
 	serverProbe      bool
 	sqlText          bool
 	connectionEvents bool
+	goroutineLook    bool
 	querySpans       []otelpgx.Option // nil for none
 	querySpansBy     string           // the option that asked for them
 
@@ -133,6 +134,8 @@ var settings = []setting{
 		func(c *config) *bool { return &c.sqlText }),
 	onOff("WithConnectionEvents", EnvConnectionEvents, "false", "Whether each acquire and each release is a log record.",
 		func(c *config) *bool { return &c.connectionEvents }),
+	onOff("WithGoroutineLook", EnvGoroutineLook, "true", "Whether all goroutines are looked at while callers wait for a full pool, or a leak is about to be reported.",
+		func(c *config) *bool { return &c.goroutineLook }),
 	{
 		Option: "WithQuerySpans", Variable: EnvQuerySpans, Accept: "true or false", Default: "false",
 		Meaning: "Whether otelpgx adds spans for queries. Known to `Configure` and `Open` only.",
@@ -157,6 +160,7 @@ func newConfig(base *config, opts []Option) (*config, error) {
 		healthInterval: DefaultHealthInterval,
 		stackDepth:     DefaultStackDepth,
 		serverProbe:    true,
+		goroutineLook:  true,
 	}
 	if base != nil {
 		*c = *base

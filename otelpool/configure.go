@@ -43,7 +43,7 @@ func Configure(cfg *pgxpool.Config, opts ...Option) error {
 		return err
 	}
 	nameConnections(cfg.ConnConfig, c.applicationName)
-	t := tracer.New(tracer.Options{StackDepth: c.stackDepth, LeakThreshold: c.leakThreshold, SQLText: c.sqlText})
+	t := tracer.New(hookOptions(c))
 	t.SetLimits(cfg.MaxConnLifetime, cfg.MaxConnIdleTime)
 	h := &hook{Tracer: t, config: c, beforeConnect: cfg.BeforeConnect}
 	cfg.ConnConfig.Tracer = tracer.Compose(h, cfg.ConnConfig.Tracer, querySpans(c.withGlobals()))
@@ -75,6 +75,13 @@ func (h *hook) installed(cfg *pgxpool.Config) *audit.Hooks {
 		return nil
 	}
 	return h.hooks
+}
+
+// hookOptions is what of c concerns the hook.
+func hookOptions(c *config) tracer.Options {
+	return tracer.Options{
+		StackDepth: c.stackDepth, LeakThreshold: c.leakThreshold, SQLText: c.sqlText, GoroutineLook: c.goroutineLook,
+	}
 }
 
 // querySpans is otelpgx's tracer, nil unless it was asked for. An interface is returned so that nil stays nil.

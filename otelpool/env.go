@@ -23,6 +23,7 @@ const (
 	EnvServerProbe      = "OTELPOOL_SERVER_PROBE"      // true or false
 	EnvSQLText          = "OTELPOOL_SQL_TEXT"          // true or false
 	EnvConnectionEvents = "OTELPOOL_CONNECTION_EVENTS" // true or false
+	EnvGoroutineLook    = "OTELPOOL_GOROUTINE_LOOK"    // true or false
 	EnvQuerySpans       = "OTELPOOL_QUERY_SPANS"       // true or false; read by Configure and Open
 )
 

@@ -140,7 +140,7 @@ func (m *Monitor) startOutlets(cfg *pgxpool.Config, audited *audit.Auditor) (err
 // attach has the hook tell this Monitor.
 func (m *Monitor) attach(cfg *pgxpool.Config) {
 	c := m.config
-	m.hook.Adjust(tracer.Options{StackDepth: c.stackDepth, LeakThreshold: c.leakThreshold, SQLText: c.sqlText})
+	m.hook.Adjust(hookOptions(c))
 	m.hook.SetLimits(cfg.MaxConnLifetime, cfg.MaxConnIdleTime)
 	m.hook.SetRecorder(m.metrics.Recorder)
 	if c.connectionEvents {

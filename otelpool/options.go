@@ -140,6 +140,14 @@ func WithConnectionEvents(on bool) Option {
 	return func(c *config) { c.connectionEvents = on }
 }
 
+// WithGoroutineLook turns the look at all goroutines on or off. While callers have waited for a full pool for 100 ms, or a
+// connection is about to be reported as leaked, it tells what the holders are doing, whose goroutine has ended, and who waits for
+// a goroutine that waits for a connection. It stops the process for a few milliseconds, at most once in 10 s and never with
+// more than 500 goroutines: docs/performance.md has the figures. A pool that is well is never looked at. The default is on.
+func WithGoroutineLook(on bool) Option {
+	return func(c *config) { c.goroutineLook = on }
+}
+
 // WithEnv reads the variables OTELPOOL_*, one for each option that has a textual value. An unknown one is an error. Give it
 // last to let whoever runs the program override whoever wrote it.
 func WithEnv() Option { return (*config).readEnv }

@@ -214,6 +214,7 @@ var variables = []variable{
 	{otelpool.EnvLeakThreshold, "0", otelpool.WithLeakThreshold(0), nil, ""},
 	{otelpool.EnvSQLText, "true", otelpool.WithSQLText(true), []string{"on", "2"}, "true or false"},
 	{otelpool.EnvConnectionEvents, "true", otelpool.WithConnectionEvents(true), []string{"debug"}, "true or false"},
+	{otelpool.EnvGoroutineLook, "false", otelpool.WithGoroutineLook(false), []string{"never"}, "true or false"},
 	{otelpool.EnvQuerySpans, "true", otelpool.WithQuerySpans(), []string{"please"}, "true or false"},
 }
 

@@ -16,7 +16,6 @@ import (
 type scenario struct {
 	name    string
 	truth   []healthcheck.Cause // where there are two, one is the other's consequence, and either may be said first
-	says    string              // what the first finding has to contain as well
 	sizes   []size
 	shows   time.Duration     // how long after its beginning the fault can be seen at all
 	own     bool              // has the server for itself, since it breaks it
@@ -24,6 +23,7 @@ type scenario struct {
 	proxied bool              // has a network between pool and server
 	cold    bool              // is there before the pool
 	quiet   bool              // no traffic beside the fault
+	says    []string          // what the first finding has to contain as well
 	tweak   func(*bench, *pgxpool.Config)
 	fault   func(b *bench) (heal func()) // breaks something; heal mends it
 }

@@ -12,14 +12,14 @@ import (
 // lockFaults are locks that somebody keeps. The finding has to name him, and not those who queue in between.
 var lockFaults = []scenario{
 	{name: "table locked by an outsider", truth: causes(healthcheck.CauseLockContention), sizes: usual,
-		says: "(not of this pool", fault: func(b *bench) func() {
+		says: []string{"(not of this pool"}, fault: func(b *bench) func() {
 			b.table()
 			unlock := b.outsider("LOCK TABLE " + b.name)
 			end := b.load(b.crowd(), func(ctx context.Context) { _, _ = b.pool.Exec(ctx, "INSERT INTO "+b.name+" VALUES (1)") })
 			return func() { unlock(); end() }
 		}},
 	{name: "chain of locks", truth: causes(healthcheck.CauseLockContention), sizes: usual,
-		says: "(not of this pool", fault: func(b *bench) func() {
+		says: []string{"(not of this pool"}, fault: func(b *bench) func() {
 			b.table()
 			unlock := b.outsider("SELECT FROM " + b.name) // a report that somebody left open
 			changing := b.load(1, func(ctx context.Context) {
@@ -33,7 +33,7 @@ var lockFaults = []scenario{
 			return func() { unlock(); end(); changing() }
 		}},
 	{name: "our own forgotten transaction", truth: causes(healthcheck.CauseLockContention), sizes: usual,
-		says: "(ours, taken at lockfaults_test.go", fault: func(b *bench) func() {
+		says: []string{"(ours, taken at lockfaults_test.go"}, fault: func(b *bench) func() {
 			b.table()
 			tx, err := b.pool.Begin(b.ctx)
 			b.must(err)
@@ -43,7 +43,7 @@ var lockFaults = []scenario{
 			return func() { b.must(tx.Rollback(context.Background())); end() }
 		}},
 	{name: "impatient callers behind a lock", truth: causes(healthcheck.CauseLockContention), sizes: usual,
-		says: "idle in transaction", fault: func(b *bench) func() {
+		says: []string{"idle in transaction"}, fault: func(b *bench) func() {
 			b.table()
 			unlock := b.outsider("LOCK TABLE " + b.name)
 			end := b.load(b.crowd(), func(ctx context.Context) {

@@ -20,7 +20,7 @@ type outcome struct {
 	name          string
 	size          size
 	truth, said   healthcheck.Cause
-	missing       string // what it did not contain
+	missing       []string // of which it did not contain all
 	detect, limit time.Duration
 	recover       time.Duration // from the end of the fault to healthy
 	starved       bool          // the process was called starved at some time
@@ -32,8 +32,8 @@ func (o outcome) wrong() error {
 	if o.said != o.truth {
 		err = fmt.Errorf("%q was said first, the truth is %q", o.said, o.truth)
 	}
-	if o.missing != "" {
-		err = errors.Join(err, fmt.Errorf("the first finding does not contain %q", o.missing))
+	if o.missing != nil {
+		err = errors.Join(err, fmt.Errorf("the first finding does not contain all of %q", o.missing))
 	}
 	if o.detect > o.limit {
 		err = errors.Join(err, fmt.Errorf("said after %v, want %v", o.detect, o.limit))

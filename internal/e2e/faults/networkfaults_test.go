@@ -30,7 +30,7 @@ var networkFaults = []scenario{
 			heal := b.network.spoil("timeout", map[string]int{"timeout": 0})
 			return func() { heal(); end() }
 		}},
-	{name: "network delays", truth: causes(healthcheck.CauseSlowDatabase), sizes: usual, proxied: true, says: "SELECT 1 from here", fault: func(b *bench) func() {
+	{name: "network delays", truth: causes(healthcheck.CauseSlowDatabase), sizes: usual, proxied: true, says: []string{"SELECT 1 from here"}, fault: func(b *bench) func() {
 		end := b.load(b.crowd(), func(ctx context.Context) { _, _ = b.pool.Exec(ctx, "SELECT 1"); sleep(ctx, 10*time.Millisecond) })
 		heal := b.network.spoil("latency", map[string]int{"latency": 100})
 		return func() { heal(); end() }

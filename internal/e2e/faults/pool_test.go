@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -182,10 +181,6 @@ func unwell(r healthcheck.Report) bool { return r.Status > healthcheck.Healthy }
 func isStarved(f healthcheck.Finding) bool { return f.Cause == healthcheck.CauseProcessStarved }
 
 // contains says whether the text is anywhere in the first finding.
-func contains(r healthcheck.Report, text string) bool {
-	return len(r.Findings) > 0 && strings.Contains(fmt.Sprintf("%+v", r.Findings[0]), text)
-}
-
 func said(r healthcheck.Report) healthcheck.Cause {
 	if len(r.Findings) == 0 {
 		return ""

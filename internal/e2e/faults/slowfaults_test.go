@@ -14,12 +14,12 @@ import (
 
 // slowFaults are answers that come late, each for a reason of its own. The finding has to say which.
 var slowFaults = []scenario{
-	{name: "slow queries", truth: causes(healthcheck.CauseSlowDatabase), sizes: usual, says: "Find the slow statements",
+	{name: "slow queries", truth: causes(healthcheck.CauseSlowDatabase), sizes: usual, says: []string{"Find the slow statements"},
 		fault: func(b *bench) func() {
 			return b.load(b.crowd(), func(ctx context.Context) { _, _ = b.pool.Exec(ctx, "SELECT pg_sleep(0.7)") })
 		}},
 	{name: "commits wait for a standby", truth: causes(healthcheck.CauseSlowDatabase), sizes: usual, own: true,
-		says: "wait for IPC/SyncRep", fault: func(b *bench) func() {
+		says: []string{"wait for IPC/SyncRep"}, fault: func(b *bench) func() {
 			b.table()
 			b.exec("ALTER SYSTEM SET synchronous_standby_names = 'nobody'")
 			b.exec("SELECT pg_reload_conf()")
@@ -31,7 +31,7 @@ var slowFaults = []scenario{
 			}
 		}},
 	{name: "many short queries", truth: causes(healthcheck.CauseSlowDatabase), sizes: usual,
-		says: "queries a hold so far, each about", fault: func(b *bench) func() {
+		says: []string{"queries a hold so far, each about"}, fault: func(b *bench) func() {
 			return b.load(b.crowd(), func(ctx context.Context) {
 				_ = pgx.BeginFunc(ctx, b.pool, func(tx pgx.Tx) (err error) {
 					for i := 0; i < 300 && err == nil; i++ {
@@ -42,7 +42,7 @@ var slowFaults = []scenario{
 			})
 		}},
 	{name: "others take the processor", truth: causes(healthcheck.CauseSlowDatabase), sizes: usual[:1], shows: time.Second, tweak: yielding,
-		says: `sessions of others run on the server, most of them of application "reports"`, fault: func(b *bench) func() {
+		says: []string{`sessions of others run on the server, most of them of application "reports"`}, fault: func(b *bench) func() {
 			ctx, cancel := context.WithCancel(b.ctx)
 			const busy = 8
 			for range busy {

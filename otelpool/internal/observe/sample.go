@@ -25,6 +25,7 @@ func sample(v *view.View, late time.Duration, closed bool, config []healthcheck.
 	s.Counts = v.Hook.Counters.Counts
 	s.Traffic, s.Connect = traffic(&v.Hook), connects(&v.Hook)
 	s.Errors = queryErrors(&v.Hook.Faults)
+	s.LookSkipped = v.Hook.LookSkipped
 	s.Holders, s.Waiters = heldConns(v.Hook.Holders), pendingAcquires(v.Hook.Waiters)
 	return s
 }
@@ -74,6 +75,7 @@ func heldConns(held []tracer.Holder) []healthcheck.HeldConn {
 			NoDeadline: h.NoDeadline,
 			Leaked:     h.Evidence >= tracer.EvidenceIdleHeld, Orphaned: h.Evidence >= tracer.EvidenceOrphaned,
 			Expected: h.Expected != "", NestedAcquire: h.NestedAcquire, PID: h.PID,
+			Open: h.Open, Listening: h.Listening, Producing: h.Producing, Doing: h.Doing, Activity: h.Activity,
 		})
 	}
 	return out
