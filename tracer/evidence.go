@@ -29,12 +29,18 @@ func (e LeakEvidence) MarshalText() ([]byte, error) { return []byte(e.String()),
 
 // nearlySuspected reports whether more is about to be reported of the hold than was, unless something speaks for it.
 func (s *scene) nearlySuspected(h heldSlot) bool {
-	return s.rawEvidence(h, h.use(s.now)) > max(EvidenceSlowHold, h.hold.reportedWith())
+	return s.old(h) && s.rawEvidence(h, h.use(s.now)) > max(EvidenceSlowHold, h.hold.reportedWith())
 }
 
 // newSuspect reports whether there is more to report of the hold than was, unless its connection was hijacked.
 func (s *scene) newSuspect(h heldSlot) bool {
-	return s.evidence(h, h.use(s.now)) > max(EvidenceSlowHold, h.hold.reportedWith())
+	return s.old(h) && s.evidence(h, h.use(s.now)) > max(EvidenceSlowHold, h.hold.reportedWith())
+}
+
+// old says whether a hold may be suspected at all. There may be thousands of others, and this follows few pointers.
+func (s *scene) old(h heldSlot) bool {
+	threshold := int64(s.t.opts.Load().LeakThreshold)
+	return threshold > 0 && (s.now-h.since >= threshold || h.hold.abandoned())
 }
 
 // evidence weighs what speaks against one hold and for it. Whoever waits for somebody who waits for a connection does not leak,

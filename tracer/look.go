@@ -31,9 +31,8 @@ type looked struct {
 // lookAtGoroutines takes a look if there is need for one, and notes what it cannot.
 func (s *scene) lookAtGoroutines(used int, snap *Snapshot) {
 	t := s.t
-	if old := s.looked; old != nil && s.now-old.at > lookLife {
-		s.looked = nil
-		t.looked.Store(nil)
+	if s.looked == nil {
+		t.looked.Store(nil) // it is too old, and its text is long
 	}
 	if !s.needsLook(used) {
 		return
@@ -88,10 +87,13 @@ func (l *looked) doing(h heldSlot) (d goroutines.Doing, known bool) {
 func (s *scene) markAbandoned() {
 	for _, h := range s.held {
 		a := h.hold
+		if s.looked == nil && !a.abandoned() {
+			continue
+		}
 		switch use := h.use(s.now); {
 		case use.reading || use.idle < abandonedAfter:
 			a.setAbandoned(false)
-		case s.looked != nil && !a.abandoned():
+		case !a.abandoned():
 			d, known := s.looked.doing(h)
 			left := known && (d.Activity == goroutines.Ended || s.looked.hasLeft(h))
 			a.setAbandoned(left && !s.looked.dump.HasChild(a.origin.Goroutine))

@@ -48,6 +48,9 @@ func (a *acquire) request() any {
 // waits for a connection. No context tells that: such goroutines often have one of their own. Two workers of one request are
 // no descendants of each other.
 func (s *scene) findDescendants() {
+	if len(s.waiting) == 0 || s.now-s.waiting[0].start < lookAfter {
+		return
+	}
 	f := family{s, make(map[uintptr][]heldSlot), make(map[uintptr]uintptr), make(map[uintptr]generation)}
 	for _, h := range s.held {
 		if origin := h.hold.origin; origin.Goroutine != 0 && h.hold.expected == nil {

@@ -140,7 +140,7 @@ func TestNestedAcquire_IsNotTwoWorkersOfOneRequest(t *testing.T) {
 	}
 	snap := w.until(looked)
 	for _, h := range snap.Holders {
-		if h.NestedAcquire || !strings.HasPrefix(h.Doing, "waits (chan receive), goroutines_test.go:") || h.Activity != "channel" {
+		if h.NestedAcquire || !strings.HasPrefix(h.Doing, "waits (chan receive), nested_test.go:") || h.Activity != "channel" {
 			t.Errorf("%+v", h)
 		}
 	}

@@ -19,11 +19,15 @@ type scene struct {
 
 	nested map[*acquire]bool
 	names  map[*site]string // where the first frames of all are one and the same; else nil
+	named  bool             // names is known
 }
 
 // scene looks at the tables now.
 func (t *Tracer) scene() *scene {
-	s := &scene{t: t, resumed: t.sweep.resumed.Load(), held: t.held(), waiting: t.waiting(), now: t.now(), looked: t.looked.Load()}
+	s := &scene{t: t, resumed: t.sweep.resumed.Load(), held: t.held(), waiting: t.waiting(), now: t.now()}
+	if l := t.looked.Load(); l != nil && s.now-l.at <= lookLife {
+		s.looked = l
+	}
 	s.relate()
 	return s
 }
@@ -33,7 +37,6 @@ func (s *scene) relate() {
 	s.nested = nil
 	s.findSameRequest()
 	s.findDescendants()
-	s.names = tellApart(s.held, s.waiting)
 }
 
 // held lists the holds, oldest first. The hijacked ones have been taken off the list.
@@ -52,6 +55,9 @@ func (t *Tracer) waiting() []*acquire {
 
 // name is the call site of a path as the scene tells it.
 func (s *scene) name(site *site) string {
+	if !s.named {
+		s.names, s.named = tellApart(s.held, s.waiting), true
+	}
 	if name, ok := s.names[site]; ok {
 		return name
 	}
@@ -110,28 +116,27 @@ func (s *scene) waiters() []Waiter {
 // tellApart names the sites of holders and waiters by a frame further out where all of them have the same first frame: in a
 // program whose acquires all go through one helper, its name says nothing. It is nil where first frames differ, or paths do not.
 func tellApart(held []heldSlot, waiting []*acquire) map[*site]string {
-	paths := make(map[*site]string)
-	add := func(s *site) (alike bool) {
-		first := ""
-		for other := range paths {
-			first = other.where().name
-			break
-		}
-		if s == nil || len(paths) > 0 && s.where().name != first {
+	var paths map[*site]string
+	var last *site
+	alike := func(s *site) bool {
+		switch {
+		case s == last && s != nil:
+			return true
+		case s == nil || last != nil && s.where().name != last.where().name:
 			return false
+		case paths == nil:
+			paths = make(map[*site]string)
 		}
-		if len(paths) < maxSites {
-			paths[s] = first
-		}
+		paths[s], last = "", s // sites are bounded in number
 		return true
 	}
 	for _, h := range held {
-		if !add(h.hold.site) {
+		if !alike(h.hold.site) {
 			return nil
 		}
 	}
 	for _, a := range waiting {
-		if !add(a.site) {
+		if !alike(a.site) {
 			return nil
 		}
 	}
