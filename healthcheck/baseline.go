@@ -20,6 +20,11 @@ func (b *baseline) update(d delta, slow time.Duration) {
 	if d.query() >= slow {
 		return
 	}
+	b.add(d, decay)
+}
+
+// add has what was seen before decay for as long as the tick took.
+func (b *baseline) add(d delta, decay float64) {
 	keep := math.Pow(decay, d.span.Seconds())
 	b.holds = b.holds*keep + float64(d.added[counts.Released])
 	b.seconds = b.seconds*keep + min(d.added.Time(counts.QueryTime), d.added.Time(counts.UseTime)).Seconds()

@@ -58,7 +58,7 @@ func TestChurn_IsNotNamed(t *testing.T) {
 		"while nobody waits for it":                    {f(easy, cancels(30, ms, true)), true},
 		"of a few cancelled queries":                   {f(easy, cancels(1, 30*ms, true)), true},
 		"where nothing connects any more":              {f(easy, cancels(30, 30*ms, true), func(s *Sample) { s.Counts[counts.Opened] -= 30 }), true},
-		"before the lock that the queries wait for":    {f(held(times(10, crawling)...), waiting(20, 800*ms), locks(10, false), cancels(30, 30*ms, true)), false},
+		"before the lock that the queries wait for":    {f(held(times(10, crawling)...), waiting(20, 800*ms), locks(10, 4711), cancels(30, 30*ms, true)), false},
 		"before queries that are slow for all callers": {f(held(times(10, crawling)...), waiting(20, 800*ms), cycles(60, 900*ms, 890*ms, 700*ms, 900*ms), cancels(4, 30*ms, true)), false},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -46,6 +46,11 @@ func mean(total time.Duration, n int64) time.Duration {
 	return total / time.Duration(n)
 }
 
+// answered says that holds ended which did not give up on an answer of the server.
+func (d *delta) answered() bool {
+	return d.added[counts.Released] > d.added[counts.DestroyedBroken]+d.added[counts.DestroyedBusy]+d.added[counts.DestroyedCanceled]
+}
+
 // ended is how many acquires came to an end, well or not.
 func (d *delta) ended() (n float64) {
 	for _, outcome := range [...]counts.Name{counts.Acquired, counts.TimedOut, counts.Canceled, counts.Failed} {

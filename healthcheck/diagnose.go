@@ -21,6 +21,7 @@ var diagnoses = [...]func(*facts, *verdict) candidate{
 	diagnoseLeak,
 	diagnoseNested,
 	diagnoseHeldIdle,
+	diagnoseListening,
 	diagnoseLocks,
 	diagnoseChurn,
 	diagnosePoolerQueue,

@@ -51,16 +51,16 @@ func diagnoseChurn(f *facts, v *verdict) candidate {
 		fmt.Sprintf("%d made in that time, taking %s on average", d.added[counts.Opened], short(d.connect())),
 		f.pressureText(),
 	}
-	deadlines, after, sites := f.cuts()
-	if deadlines.of > 0 {
+	cut := f.cuts()
+	if cut.all > 0 {
 		evidence = append(evidence, fmt.Sprintf("of the last %d, %d by a deadline and %d by their callers, half of them within %s",
-			deadlines.of, deadlines.n, deadlines.of-deadlines.n, short(after)))
+			cut.all, cut.deadlines, cut.all-cut.deadlines, short(cut.after)))
 	}
-	if sites != "" {
-		evidence = append(evidence, "taken: "+sites)
+	if cut.sites != "" {
+		evidence = append(evidence, "taken: "+cut.sites)
 	}
 	first := "Find out why these callers give up: clients that leave, siblings that failed, a race that somebody wins."
-	if 2*deadlines.n > deadlines.of {
+	if 2*cut.deadlines > cut.all {
 		first = "These deadlines are shorter than the queries: make the queries faster, or give them the time they need."
 	}
 	return newCandidate(weight, CauseCancelChurn, "Cancelled queries cost the pool its connections faster than they are made anew.",
@@ -68,29 +68,33 @@ func diagnoseChurn(f *facts, v *verdict) candidate {
 			" the server stops the query, and the caller gets its error 100 ms later or more, until DeadlineDelay closes the connection after all.")
 }
 
-// tally is n of so many.
-type tally struct{ n, of int }
+// cuts are the cancelled holds of late.
+type cuts struct {
+	all, deadlines int           // how many, and how many of them a deadline ended
+	after          time.Duration // half of their queries had run no longer
+	sites          string
+}
 
-// cuts says of the cancelled holds of late how many a deadline ended, after what time half of them were, and where they were taken.
-func (f *facts) cuts() (deadlines tally, after time.Duration, sites string) {
+func (f *facts) cuts() (c cuts) {
 	places := make(map[string]int)
 	var took []time.Duration
 	for i := range f.s.Canceled {
-		c := &f.s.Canceled[i]
-		if !f.happenedWithin(c.At, recentSpan) {
+		h := &f.s.Canceled[i]
+		if !f.happenedWithin(h.At, recentSpan) {
 			continue
 		}
-		took = append(took, c.After)
-		if c.Deadline {
-			deadlines.n++
+		took = append(took, h.After)
+		if h.Deadline {
+			c.deadlines++
 		}
-		if c.Site != "" {
-			places[c.Site]++
+		if h.Site != "" {
+			places[h.Site]++
 		}
 	}
-	if deadlines.of = len(took); deadlines.of == 0 {
-		return deadlines, 0, ""
+	if c.all = len(took); c.all == 0 {
+		return c
 	}
 	slices.Sort(took)
-	return deadlines, took[len(took)/2], topSites(places)
+	c.after, c.sites = took[c.all/2], topSites(places)
+	return c
 }

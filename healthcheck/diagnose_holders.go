@@ -27,9 +27,10 @@ func diagnoseLeak(f *facts, v *verdict) candidate {
 		evidence = append(evidence, fmt.Sprintf("%d more taken at the same places and idle", n))
 	}
 	if orphans > 0 {
-		evidence = append(evidence, count(orphans, "connection")+" whose request has ended")
+		evidence = append(evidence, count(orphans, "connection")+" whose request or goroutine has ended")
 	}
-	return newCandidate(weight, CauseLeak, "Connections are taken and not given back.", f.withSites(evidence, leaked),
+	evidence = f.withDoing(f.withSites(evidence, leaked), leaked)
+	return newCandidate(weight, CauseLeak, "Connections are taken and not given back.", evidence,
 		"Release at these places on every path: defer conn.Release(), rows.Close() or tx.Rollback(ctx) right after the error check.")
 }
 
@@ -49,14 +50,22 @@ func diagnoseNested(f *facts, v *verdict) candidate {
 	if max(holders, waiters) == 0 || !f.underPressure(v) || v.late {
 		return candidate{}
 	}
-	share := max(f.holders.share(nested), min(1, float64(waiters)/float64(max(1, f.s.Pool.Max))))
+	share := f.holders.share(nested) // and not by waiters: one holder may wait for many
+	if holders == 0 {
+		share = min(1, float64(waiters)/float64(max(1, f.s.Pool.Max)))
+	}
 	evidence := []string{fmt.Sprintf("%s held by requests that wait for another one", count(holders, "connection")), f.pressureText()}
 	evidence = f.withSites(evidence, nested)
 	if where := topSites(sites); where != "" {
 		evidence = append(evidence, "the second is asked for: "+where)
 	}
+	advice := "Pass the connection or transaction that the request already has, instead of acquiring from the pool again."
+	if f.openRows(nested) {
+		evidence = append(evidence, "rows are open on most of these connections")
+		advice = closeRows + " Or pass on the connection or transaction that the request already has."
+	}
 	return newCandidate(byShare(weightNested, share), CauseNestedAcquire, "Requests wait for a second connection while they hold a first.",
-		evidence, "Pass the connection or transaction that the request already has, instead of acquiring from the pool again.")
+		f.withDoing(evidence, nested), advice)
 }
 
 // diagnoseHeldIdle finds holders that do something else between their queries. Either they do so now, or they
@@ -83,10 +92,42 @@ func diagnoseHeldIdle(f *facts, v *verdict) candidate {
 	if inTx > 0 {
 		evidence = append(evidence, fmt.Sprintf("%d of them inside a transaction", inTx))
 	}
-	evidence = append(evidence, f.pressureText())
+	if n := f.producing(); n > 0 {
+		evidence = append(evidence, fmt.Sprintf("%d of them in a COPY whose next rows the application has not made yet", n))
+	}
+	if b := f.holders.burst; b.holders > 0 {
+		evidence = append(evidence, fmt.Sprintf("%d were taken within a second, and %d wait at the same place: a burst of workers, not leaks",
+			b.holders, b.waiters))
+	}
+	evidence = f.withSites(append(evidence, f.pressureText()), idling)
 	return newCandidate(byShare(weightHeldIdle, share), CauseHeldIdle, "The application holds connections while it does something else.",
-		f.withSites(evidence, idling),
-		"Do the other work (calls, files, computing) before acquiring or after releasing; keep transactions short.")
+		f.withDoing(evidence, idling), f.idleAdvice())
+}
+
+// producing counts the idle holders in a COPY.
+func (f *facts) producing() (n int) {
+	for i, h := range f.s.Holders {
+		if f.holders.of[i] == idling && h.Producing {
+			n++
+		}
+	}
+	return n
+}
+
+// diagnoseListening finds connections that wait for notifications: each is one that nobody else can use.
+func diagnoseListening(f *facts, v *verdict) candidate {
+	share := f.holders.share(listening)
+	if !f.underPressure(v) || v.late || share < 0.5 {
+		return candidate{}
+	}
+	evidence := []string{
+		fmt.Sprintf("%d of %s listening: blocked in a read with no query open", f.holders.count[listening],
+			count(f.holders.held, "held connection")),
+		f.pressureText(),
+	}
+	return newCandidate(byShare(weightListening, share), CauseHeldIdle, "Connections that wait for notifications fill the pool.",
+		f.withSites(evidence, listening),
+		"Give LISTEN a connection of its own, outside the pool, and share it; one that must be of the pool is taken with ExpectLongHold and added to MaxConns.")
 }
 
 // mostlyIdle says that the holds that ended lately were spent without a query open, and for long enough to matter.

@@ -63,7 +63,7 @@ func (f *facts) inPooler() (q poolerQueue) {
 	if !f.s.Pooled || asking == 0 {
 		return q
 	}
-	if v := f.s.Server; f.viewed() && v.Sessions > 0 {
+	if v := f.serverView(); v != nil && v.Sessions > 0 {
 		if asking > v.Sessions+1 {
 			q.waiting, q.sessions = asking-v.Sessions, v.Sessions
 		}
@@ -96,13 +96,4 @@ func diagnosePoolerQueue(f *facts, v *verdict) candidate {
 		"Queries wait in the connection pooler for one of its connections to the server.", f.withSites(evidence, querying),
 		"SHOW POOLS on the pooler's console: cl_waiting and maxwait above 0 confirm it. Raise its pool (PgBouncer: default_pool_size, max_db_connections)"+
 			" if the server has room, or lower MaxConns: connections beyond it only wait there. In session mode each of ours keeps one for good: use transaction mode.")
-}
-
-// viewed says that the server was asked lately.
-func (f *facts) viewed() bool { return f.s.Server != nil && f.happenedWithin(f.s.Server.At, viewLife) }
-
-// lostOnTheWay says that the server, when it was asked, had nothing to do for most of those who wait for it, and that they wait long
-// enough for the server and us to have looked at the same query.
-func (f *facts) lostOnTheWay() bool {
-	return f.slowness().now >= 2*f.p.WaitTarget && 2*f.answersUnderWay() > f.holders.count[querying]
 }

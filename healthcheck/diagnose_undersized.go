@@ -11,10 +11,10 @@ func diagnoseUndersized(f *facts, v *verdict) candidate {
 	c := &f.holders
 	busy := c.share(working) + c.share(querying)
 	long := c.count[expectedLong]
-	if v.symptoms&waits == 0 || !f.contended || v.late || f.slowness().slow || f.mostlyIdle() || !f.s.HasTracer {
+	if v.symptoms&waits == 0 || !f.contended || v.late || f.slowness().slow || f.mostlyIdle() || f.lostOnTheWay() || !f.s.HasTracer {
 		return candidate{}
 	}
-	if f.lostOnTheWay() || f.inPooler().waiting > 0 || f.s.Pooled && !f.viewed() {
+	if f.inPooler().waiting > 0 || f.s.Pooled && f.serverView() == nil {
 		return candidate{} // more of them would only wait as well; behind a pooler that has to be asked first
 	}
 	if busy == 0 && 2*long < f.s.Pool.Max {

@@ -151,6 +151,14 @@ func (c *chaos) kind() string {
 	return kinds[int(c.byte())%len(kinds)]
 }
 
+func (c *chaos) backend() Backend {
+	b := c.byte()
+	states := [...]string{"", "active", "idle", "idle in transaction"}
+	events := [...]string{"", "Lock", "Client", "IO"}
+	return Backend{PID: uint32(b % 8), State: states[b>>3%4], WaitEventType: events[b>>5%4], BlockedBy: []uint32{uint32(c.byte() % 8), uint32(c.byte() % 8)},
+		QueryFor: c.duration(), XactFor: c.duration()}
+}
+
 func (c *chaos) sample() Sample {
 	i := func() int { return int(c.int64()) }
 	flags := c.byte()
@@ -169,12 +177,17 @@ func (c *chaos) sample() Sample {
 	for range c.byte() % 5 {
 		b := c.byte()
 		s.Holders = append(s.Holders, HeldConn{Site: c.kind(), Age: c.duration(), Idle: c.duration(), Querying: b&1 != 0,
-			Expected: b&2 != 0, NestedAcquire: b&4 != 0, Leaked: b&8 != 0, Orphaned: b&16 != 0, PID: uint32(b)})
+			Expected: b&2 != 0, NestedAcquire: b&4 != 0, Leaked: b&8 != 0, Orphaned: b&16 != 0, PID: uint32(b), Queries: c.int64(), QueryTime: c.duration(),
+			Open: b&32 != 0, Listening: b&64 != 0, Producing: b&128 != 0, Doing: c.kind(), Activity: c.kind()})
 		s.Waiters = append(s.Waiters, PendingAcquire{Site: c.kind(), NestedAcquire: b&1 != 0})
 	}
+	s.LookSkipped = c.kind()
 	if flags&4 != 0 {
-		s.Server = &ServerView{At: c.time(), ReadOnly: flags&8 != 0, MaxConns: i(),
-			Backends: []Backend{{PID: uint32(c.byte()), WaitEventType: "Lock", BlockedBy: []uint32{0, 1}}}}
+		s.Server = &ServerView{At: c.time(), ReadOnly: flags&8 != 0, MaxConns: i(), Running: i(), RoundTrip: c.duration()}
+		for range c.byte() % 5 {
+			s.Server.Backends = append(s.Server.Backends, c.backend())
+			s.Server.Blockers = append(s.Server.Blockers, c.backend())
+		}
 		s.Probe = Probe{TryingSince: c.time(), OKAt: c.time(), ErrorType: c.kind(), ErrorAt: c.time()}
 	}
 	return s

@@ -9,9 +9,6 @@ import (
 	"time"
 )
 
-// viewLife is how old the server's own view may be and still tell what connections wait for.
-const viewLife = 15 * time.Second
-
 // holderState is what a held connection is being used for, as far as can be seen.
 type holderState int
 
@@ -22,6 +19,7 @@ const (
 	idling                            // the application holds it and does not use it
 	idleAtLeakSite                    // so too, and taken where others have leaked: most likely the same mistake, only younger
 	nested                            // its holder waits for another connection of this pool
+	listening                         // it waits for notifications, or whatever else the server may send unasked
 	leaked                            // suspected of being leaked
 	expectedLong                      // ExpectLongHold
 	numHolderStates
@@ -32,31 +30,47 @@ type holderUsage struct {
 	held     int // all but those expected to be long
 	count    [numHolderStates]int
 	of       []holderState // of each holder of the newest sample
+	burst    burst
 	queryAge time.Duration // mean age of the holds in which a query is open
+
+	// Of the holds that are querying or working.
+	asking    int
+	queries   int64
+	queryTime time.Duration
 }
 
 func newHolderUsage(f *facts) holderUsage {
-	waits := f.lockWaits()
+	waits, active, view := f.lockWaits(), f.activeBackends(), f.serverView()
+	queued := view != nil && view.mostWaitForLocks()
 	u := holderUsage{of: make([]holderState, len(f.s.Holders))}
 	leaky := make(map[string]bool)
 	var ages float64
 	for i := range f.s.Holders {
 		h := &f.s.Holders[i]
-		o := stateOf(h, waits, 2*f.p.WaitTarget)
+		o := stateOf(h, waits, active, 2*f.p.WaitTarget)
+		if o == querying && queued && !view.knows(h.PID) {
+			o = locked // connected since the server was asked, in the place of one that gave up: it waits for what that one waited for
+		}
 		u.of[i] = o
 		u.count[o]++
-		switch o {
-		case leaked:
-			leaky[h.Site] = h.Site != ""
-		case querying, locked:
+		if o == querying || o == working {
+			u.asking++
+			u.queries += max(0, h.Queries)
+			u.queryTime += max(0, h.QueryTime)
+		}
+		if o == querying || o == locked {
 			ages += float64(max(0, h.Age))
+		}
+	}
+	u.findBursts(f.s)
+	for i, o := range u.of {
+		if h := &f.s.Holders[i]; o == leaked {
+			leaky[h.Site] = h.Site != ""
 		}
 	}
 	for i, o := range u.of {
 		if o == idling && leaky[f.s.Holders[i].Site] {
-			u.of[i] = idleAtLeakSite
-			u.count[idling]--
-			u.count[idleAtLeakSite]++
+			u.move(i, idleAtLeakSite)
 		}
 	}
 	u.held = len(f.s.Holders) - u.count[expectedLong]
@@ -66,7 +80,8 @@ func newHolderUsage(f *facts) holderUsage {
 	return u
 }
 
-func stateOf(h *HeldConn, waits map[uint32]*Backend, pause time.Duration) holderState {
+// stateOf says what a connection is used for. waits and active are what the server said of our backends.
+func stateOf(h *HeldConn, waits map[uint32]*Backend, active map[uint32]bool, pause time.Duration) holderState {
 	switch {
 	case h.Expected:
 		return expectedLong
@@ -76,12 +91,28 @@ func stateOf(h *HeldConn, waits map[uint32]*Backend, pause time.Duration) holder
 		return leaked
 	case waits[h.PID] != nil:
 		return locked
-	case h.Querying:
+	case h.Querying, (h.Listening || h.Producing) && active[h.PID]:
 		return querying
+	case h.Listening:
+		return listening
+	case h.Producing:
+		return idling
 	case h.Idle >= pause:
 		return idling
 	}
 	return working
+}
+
+// activeBackends are those that were at work when the server was asked, if that was lately: not idle, and not waiting for us.
+func (f *facts) activeBackends() map[uint32]bool {
+	if f.s.Server == nil || !f.happenedWithin(f.s.Server.At, viewLife) {
+		return nil
+	}
+	active := make(map[uint32]bool)
+	for _, b := range f.s.Server.Backends {
+		active[b.PID] = b.State == "active" && b.WaitEventType != "Client"
+	}
+	return active
 }
 
 // share is how much of what is held is in state o, those that are expected to be long apart. Those idle at the site of a leak

@@ -2,7 +2,6 @@ package healthcheck
 
 import (
 	"slices"
-	"strings"
 	"testing"
 	"time"
 )
@@ -19,31 +18,5 @@ func TestHeldIdle_DoesNotCountWhatIsIdleAtTheSiteOfALeak(t *testing.T) {
 	}
 	if got = finding(t, r, CauseLeak).Evidence; !slices.Contains(got, "4 more taken at the same places and idle") {
 		t.Errorf("%q", got)
-	}
-}
-
-func TestLockContention_NamesTheBlockersAsFarAsTheyAreKnown(t *testing.T) {
-	for name, c := range map[string]struct {
-		blockers         []uint32
-		ours             bool
-		evidence, advice string
-	}{
-		"gone already": {nil, false, "", "See pg_blocking_pids"},
-		"an outsider":  {[]uint32{4711}, false, "blocked by PID 4711", "Find the blocking session"},
-		"one of us":    {[]uint32{105}, true, "blocked by PID 105 (ours, taken at list.go:8 shop.List)", "End or shorten"},
-		"seven":        {[]uint32{7, 6, 5, 4, 3, 2, 1}, false, "blocked by PID 1, PID 2, PID 3, PID 4, PID 5 and 2 more", "Find the blocking session"},
-	} {
-		m := newSim(t, Evidence())
-		m.warm()
-		r := m.ticks(3, held(times(10, crawling)...), waiting(20, 800*ms), func(s *Sample) {
-			s.Server = &ServerView{At: s.At, Backends: []Backend{
-				{PID: 100, WaitEventType: "Lock", BlockedBy: c.blockers, BlockedByOurs: c.ours},
-			}}
-		})
-		got := finding(t, r, CauseLockContention)
-		said := slices.ContainsFunc(got.Evidence, func(line string) bool { return strings.HasPrefix(line, "blocked by") })
-		if said != (c.evidence != "") || said && !slices.Contains(got.Evidence, c.evidence) || !strings.HasPrefix(got.Advice, c.advice) {
-			t.Errorf("%s: %+v", name, got)
-		}
 	}
 }

@@ -67,7 +67,7 @@ func (h *hysteresis) event(p *Policy, state State, since time.Time, v *verdict, 
 		return nothing
 	case at.Sub(since) < p.MinStateDuration:
 		return nothing
-	case v.tier == status, h.better[v.tier] >= p.ImproveAfter:
+	case v.tier == status, h.better[v.tier] >= p.ImproveAfter, v.tier == Healthy && v.proved: // a proof takes as many samples
 		return eventOf(v.tier, v)
 	case h.better[Degraded] >= p.ImproveAfter && status == Unhealthy:
 		return outageOver // better for long enough, though how much better has not lasted yet

@@ -23,6 +23,7 @@ type Judge struct {
 	started     bool
 	explanation explanation
 	outage      outageTracker
+	notices     noticer
 	history     []Change // replaced, never changed: reports share it
 
 	// Of the newest sample.
@@ -61,6 +62,7 @@ func (j *Judge) Judge(s Sample) *Report {
 	j.sizing, j.usage, j.verdict = size(f), usage(f.s), v.tier
 	j.apply(j.hysteresis.event(&j.policy, j.state, j.since, &v, s.At), s.At)
 	j.outage.observe(&j.policy, f.serverLost(&v, j.explanation.cause()), v.late, j.state, s.At.Sub(j.since))
+	j.notices.observe(f, v.tier)
 	if v.tier == Healthy && j.state == StateHealthy {
 		j.baseline.update(f.last, j.policy.SlowQuery)
 	}
@@ -74,7 +76,7 @@ func (j *Judge) ShuttingDown(at time.Time) *Report { return j.end(shutdown, at) 
 func (j *Judge) Terminated(at time.Time) *Report { return j.end(terminate, at) }
 
 func (j *Judge) end(e event, at time.Time) *Report {
-	j.explanation, j.outage, j.recent = explanation{}, outageTracker{}, nil
+	j.explanation, j.outage, j.notices, j.recent = explanation{}, outageTracker{}, noticer{}, nil
 	j.sizing, j.usage, j.verdict = Sizing{}, 0, Unknown
 	j.apply(e, at)
 	return j.report(at)
@@ -104,7 +106,7 @@ func (j *Judge) report(at time.Time) *Report {
 	r := &Report{
 		Pool: j.pool, State: j.state, Status: j.state.Status(), Verdict: j.verdict, Since: j.since, At: at, Outage: j.outage.on,
 		Flaps: j.flaps(at), Advice: j.sizing, History: j.history,
-		Started: j.started, Usage: j.usage, UsageHigh: j.usage >= j.policy.UsageWarning,
+		Started: j.started, Usage: j.usage, UsageHigh: j.usage >= j.policy.UsageWarning, Notices: j.notices.list(at),
 	}
 	if r.Status > Healthy {
 		r.Findings = j.explanation.asOf(at, j.state == Recovering)

@@ -45,6 +45,10 @@ type Policy struct {
 
 	// RecoveryGrace is how long after the server was reached again the errors of the outage still count. Default 5 s.
 	RecoveryGrace time.Duration
+
+	// Of RulesEvidence: once everybody has been served within WaitTarget for this long, failed acquires from before count no
+	// longer. A pool that nobody uses proves nothing: there they count for ErrorWindow. Default 10 s.
+	ProofOfService time.Duration
 }
 
 // common are the thresholds that all policies share.
@@ -67,6 +71,7 @@ func common(r Rules) Policy {
 		ImproveAfter:     3,
 		MinStateDuration: 5 * time.Second,
 		RecoveryGrace:    5 * time.Second,
+		ProofOfService:   10 * time.Second,
 	}
 }
 

@@ -37,6 +37,7 @@ func TestPolicyValidate_RefusesContradictionsByName(t *testing.T) {
 		"negative dwell":            {Evidence(), func(p *Policy) { p.MinStateDuration = -1 }, []string{"Policy.MinStateDuration is -1ns: want at least 0s"}},
 		"peak below target":         {Evidence(), func(p *Policy) { p.PeakWait = time.Millisecond }, []string{"Policy.PeakWait is 1ms: want at least WaitTarget (10ms)"}},
 		"settles after it forgives": {Evidence(), func(p *Policy) { p.RecoveryGrace = time.Hour }, []string{"Policy.RecoveryGrace is 1h0m0s: want at most ErrorWindow (1m0s)"}},
+		"proof without time":        {Evidence(), func(p *Policy) { p.ProofOfService = 0 }, []string{"Policy.ProofOfService is 0s: want above 0s"}},
 		"several at once": {Usage(), func(p *Policy) { p.UsageDegraded, p.ErrorWindow, p.ImproveAfter = 2, 0, -1 },
 			[]string{"Policy.UsageDegraded", "Policy.ErrorWindow", "Policy.ImproveAfter"}},
 	} {

@@ -104,21 +104,3 @@ func TestPooler_ThatTakesNoMoreClientsIsNoDeadServer(t *testing.T) {
 		t.Errorf("%s: %+v", r.Status, r.Findings)
 	}
 }
-
-// The queries are as slow as ever, the pool is full, and the server waits for us: more connections would only wait with the others.
-func TestUndersized_IsNotSaidWhileTheServerHasNothingToDo(t *testing.T) {
-	far := with(asking, func(h *HeldConn) { h.Age = 40 * ms })
-	idle := func(s *Sample) {
-		s.Server = &ServerView{At: s.At}
-		for _, h := range s.Holders {
-			s.Server.Backends = append(s.Server.Backends, Backend{PID: h.PID, State: "idle in transaction"})
-		}
-	}
-	m := newSim(t, Evidence())
-	m.tick(connected(10))
-	m.ticks(60, held(far), cycles(100, 40*ms, 39*ms, 0, ms), served(100))
-	r := m.ticks(3, held(times(10, far)...), waiting(30, 60*ms), cycles(250, 40*ms, 39*ms, 50*ms, 70*ms), served(250), idle)
-	if r.Findings[0].Cause != CauseSlowDatabase || r.Names(CauseUndersized) || !strings.Contains(r.Findings[0].Summary, "on the way") {
-		t.Errorf("%+v", r.Findings)
-	}
-}

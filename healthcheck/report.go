@@ -82,6 +82,7 @@ type Report struct {
 	Since    time.Time // when this state was entered
 	At       time.Time // when this judgement was made
 	Findings []Finding
+	Notices  []Notice // whatever the status; the most important first, at most one a kind
 
 	StaleSince time.Time // since when the judge is silent, see [Report.AsOf]; zero in what a judge returns
 

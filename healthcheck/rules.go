@@ -41,7 +41,9 @@ type verdict struct {
 
 	quiet bool // says nothing about waits
 	late  bool // taken while the process was starved
-	live  bool // a symptom is there now
+
+	proved bool // everybody is served again, for long enough to be trusted at once
+	live   bool // a symptom is there now
 }
 
 // outageOver says that nothing is wrong but what an outage left behind that has just ended.
@@ -100,7 +102,8 @@ func (f *facts) serviceRules(v *verdict) {
 	}
 }
 
-// errorRules degrade for what went wrong within ErrorWindow. What an outage broke stops counting RecoveryGrace after its end.
+// errorRules degrade for what went wrong within ErrorWindow. What an outage broke stops counting RecoveryGrace after its end, and
+// failed acquires do when everybody is served again.
 func (f *facts) errorRules(v *verdict) {
 	r, t := &f.reach, &f.s.Traffic
 	recent := func(at time.Time) bool { return f.happenedWithin(at, f.p.ErrorWindow) }
@@ -117,7 +120,9 @@ func (f *facts) errorRules(v *verdict) {
 			v.add(Degraded, connectionLost, "the server answers again since %s", short(f.s.At.Sub(r.recoveredAt)))
 		}
 	}
-	if Classify(t.LastErrorType) != "" && recent(t.LastErrorAt) && !f.causedByPastOutage(t.LastErrorAt) {
+	failed := Classify(t.LastErrorType) != "" && recent(t.LastErrorAt) && !f.causedByPastOutage(t.LastErrorAt)
+	v.proved = failed && f.servesAgain()
+	if failed && !v.proved {
 		if !r.recoveredAt.IsZero() && t.LastErrorAt.Sub(r.recoveredAt) <= f.p.RecoveryGrace {
 			v.traces |= acquireFailed
 		}

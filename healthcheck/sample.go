@@ -19,10 +19,14 @@ type Sample struct {
 	Pool    PoolCounts
 	Traffic Traffic
 	Connect Connects
+	Errors  QueryErrors
 	Holders []HeldConn       // every held connection, oldest first, at most [MaxHolders]
 	Waiters []PendingAcquire // acquires that are waiting now, oldest first, at most [MaxWaiters]
 	Server  *ServerView
 	Probe   Probe
+	Config  []Notice // of the pool's configuration; part of the report
+
+	LookSkipped string // why nobody looked at what the holders do, where there was need; "" else
 
 	Canceled []CanceledHold // the last whose connection was closed because its query was cancelled, oldest first, at most 64
 
@@ -84,6 +88,15 @@ type Connects struct {
 	ReadOnlyAt   time.Time // when a statement was last refused by SQLSTATE 25006 (read_only_sql_transaction)
 }
 
+// QueryErrors are the last statement errors of the kinds that are counted; the zero QueryError if there was none.
+type QueryErrors struct{ StatementTimeout, CachedPlan, PreparedStatement QueryError }
+
+// QueryError is a statement that the server refused.
+type QueryError struct {
+	Type string // SQLSTATE
+	Site string // where its connection was taken; empty without stacks
+}
+
 // HeldConn is a connection that somebody has out of the pool.
 type HeldConn struct {
 	Site     string        // where it was taken: "file.go:42 pkg.Func", the application's first frame
@@ -93,10 +106,20 @@ type HeldConn struct {
 	Querying bool          // a query is open and the server is working on it
 	InTx     bool          // inside a transaction block, as of its last query
 
-	NestedAcquire bool // its request (goroutine or context) waits for another connection of this pool
+	Queries   int64         // sent in this hold so far
+	QueryTime time.Duration // for how long one of them was open
+
+	Open      bool   // rows, a batch or a copy are not closed
+	Listening bool   // somebody waits for the server although no query is open: WaitForNotification
+	Producing bool   // a COPY is open, and waits for the application to make its rows
+	Doing     string // what the goroutine does that took it: "waits in net/http.(*Client).Do, charge.go:88 shop.Charge"; "" if not known
+	Activity  string // the kind of that, see the package internal/goroutines
+
+	NestedAcquire bool // its request, or a goroutine that it waits for, waits for another connection of this pool
 	Expected      bool // exempted by ExpectLongHold
+	NoDeadline    bool // the context that it was acquired with has no deadline
 	Leaked        bool // suspected: held, with nothing asked of the server, for the leak threshold
-	Orphaned      bool // leaked for sure: the context it was acquired with is done as well
+	Orphaned      bool // leaked for sure: the context it was acquired with is done as well, or its goroutine has ended
 }
 
 // PendingAcquire is an acquire that is waiting.
@@ -124,27 +147,4 @@ type Probe struct {
 	Error     string // text without secrets
 	ErrorType string // SQLSTATE or one of the names in internal/errtype
 	ErrorAt   time.Time
-}
-
-// ServerView is what the server probe saw of our own backends, on its own connection, while a status was not healthy.
-type ServerView struct {
-	At          time.Time
-	Backends    []Backend // only this process's, matched by PID
-	Connections int       // client backends on the server, everybody's
-	MaxConns    int       // the server's max_connections
-	InRecovery  bool
-	ReadOnly    bool // default_transaction_read_only or in recovery
-	Sessions    int  // those of our role in our database, the probe's included: what a pooler may have lent us
-}
-
-// Backend is one row of pg_stat_activity about one of our own connections.
-type Backend struct {
-	PID           uint32
-	State         string // active, idle, idle in transaction, …
-	WaitEventType string // Lock, Client, IO, …
-	WaitEvent     string
-	BlockedBy     []uint32 // pg_blocking_pids
-	BlockedByOurs bool     // whether all blockers are connections of this pool
-	StateFor      time.Duration
-	QueryFor      time.Duration
 }

@@ -20,13 +20,16 @@ var (
 
 func with(h HeldConn, change func(*HeldConn)) HeldConn { change(&h); return h }
 
-func locks(n int, ours bool) func(*Sample) {
+// locks has n of ten of ours wait for a lock of the given session.
+func locks(n int, blocker uint32) func(*Sample) {
 	return func(s *Sample) {
 		s.Server = &ServerView{At: s.At}
-		for i := range n {
-			s.Server.Backends = append(s.Server.Backends, Backend{
-				PID: uint32(100 + i), WaitEventType: "Lock", BlockedBy: []uint32{4711}, BlockedByOurs: ours,
-			})
+		for i := range 10 {
+			b := Backend{PID: uint32(100 + i), State: "active"}
+			if i < n {
+				b.WaitEventType, b.BlockedBy = "Lock", []uint32{blocker}
+			}
+			s.Server.Backends = append(s.Server.Backends, b)
 		}
 	}
 }
@@ -51,8 +54,8 @@ func TestDiagnose_NamesEachCauseFirstInItsScenario(t *testing.T) {
 		"queries that turned slow":              {sick: f(held(times(10, crawling)...), waiting(20, 800*ms), cycles(11, 900*ms, 890*ms, 700*ms, 900*ms)), cause: CauseSlowDatabase, status: Degraded},
 		"queries that do not come back":         {within: 12, sick: f(held(times(10, with(crawling, func(h *HeldConn) { h.Age = 11 * time.Second }))...), waiting(20, time.Second)), cause: CauseSlowDatabase, status: Unhealthy},
 		"a pool that was never fast":            {cold: true, sick: f(connected(1), held(times(10, crawling)...), waiting(20, 800*ms), cycles(11, 900*ms, 890*ms, 700*ms, 900*ms)), cause: CauseSlowDatabase, status: Degraded},
-		"a table locked by an outsider":         {sick: f(held(times(10, crawling)...), waiting(20, 800*ms), locks(10, false)), cause: CauseLockContention, status: Degraded},
-		"a table locked by one of us":           {sick: f(held(times(10, crawling)...), waiting(20, 800*ms), locks(9, true)), cause: CauseLockContention, status: Degraded},
+		"a table locked by an outsider":         {sick: f(held(times(10, crawling)...), waiting(20, 800*ms), locks(10, 4711)), cause: CauseLockContention, status: Degraded},
+		"a table locked by one of us":           {sick: f(held(times(10, crawling)...), waiting(20, 800*ms), locks(9, 109)), cause: CauseLockContention, status: Degraded},
 		"too small a pool":                      {sick: f(held(times(10, asking)...), waiting(30, 15*ms), cycles(2000, 5*ms, 4*ms, 12*ms, 18*ms)), cause: CauseUndersized, status: Degraded},
 		"a pool taken up by long holds":         {sick: f(held(append(times(8, listener), asking, asking)...), waiting(30, 15*ms), cycles(400, 5*ms, 4*ms, 12*ms, 18*ms)), cause: CauseUndersized, status: Degraded},
 		"never connects, refused":               {cold: true, within: 2, sick: f(refused("connection_refused", "dial: refused")), cause: CauseUnreachable, status: Unhealthy},

@@ -44,7 +44,6 @@ func withoutAnswer(all window, p *Policy) time.Duration {
 		return s.Pool.Used > 0 || s.Traffic.Waiting > 0 || s.Connect.InFlight > 0
 	}
 	return all.lasting(p, asked, func(d *delta) bool {
-		unanswered := d.added[counts.DestroyedBroken] + d.added[counts.DestroyedBusy] + d.added[counts.DestroyedCanceled] // released without waiting for the answer
-		return d.added[counts.Released] <= unanswered && d.added[counts.Opened] == 0
+		return !d.answered() && d.added[counts.Opened] == 0
 	})
 }

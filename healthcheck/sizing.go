@@ -36,10 +36,14 @@ func size(f *facts) Sizing {
 		s.Why = "Requests hold one connection and wait for another: a larger pool only puts off the deadlock."
 	case f.mostlyIdle() || f.holders.held > 0 && f.holders.share(idling) >= 0.5:
 		s.Why = "Connections are held mostly idle: use them less, not more of them."
+	case f.holders.share(listening) >= 0.5:
+		s.Why = "Connections listen: give them a pool or connections of their own."
 	case f.holders.count[locked] > 0:
 		s.Why = "Queries wait for locks: more of them at once would not help."
 	case f.churn.much:
 		s.Why = "Cancelled queries close their connections: a larger pool would only replace more of them."
+	case f.lostOnTheWay():
+		s.Why = "The server has nothing to do for those who query: shorten the way to it first."
 	case slow.grown:
 		s.Why = "Queries are slower than they were: more of them at once would not help."
 	default:

@@ -19,7 +19,7 @@ func (r *Report) StaleAt(now time.Time, interval time.Duration) bool {
 }
 
 // AsOf returns r as it reads at now: r itself, or if it is stale by then, a copy that gives no verdict. Its Status is
-// [Unknown], State, Since and Findings are empty, and StaleSince is set; what it says of the past stays.
+// [Unknown], State, Since, Findings and Notices are empty, and StaleSince is set; what it says of the past stays.
 func (r *Report) AsOf(now time.Time, interval time.Duration) *Report {
 	return r.asOf(now, maxAge(interval))
 }
@@ -47,7 +47,7 @@ func (r *Report) asOf(now time.Time, maxAge time.Duration) *Report {
 	}
 	stale := *r
 	stale.State, stale.Status, stale.Verdict, stale.Since = "", Unknown, Unknown, time.Time{}
-	stale.Findings, stale.Outage, stale.StaleSince = nil, false, since
+	stale.Findings, stale.Notices, stale.Outage, stale.StaleSince = nil, nil, false, since
 	return &stale
 }
 

@@ -17,7 +17,7 @@ func TestUndersized_APoolThatLosesItsConnectionsIsNotToldToGrow(t *testing.T) {
 	}{
 		"leaked": {f(stuck(forgot)), CauseLeak},
 		"nested": {f(stuck(nesting)), CauseNestedAcquire},
-		"locked": {f(held(times(10, asking)...), locks(1, true)), CauseUndersized},
+		"locked": {f(held(times(10, asking)...), locks(1, 109)), CauseUndersized},
 	} {
 		for _, ticks := range []int{3, 70} { // before the size is known, and after
 			m := newSim(t, Evidence())

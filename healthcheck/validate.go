@@ -14,6 +14,7 @@ func (p Policy) Validate() error {
 	case RulesEvidence:
 		c.ratio("UsageDegraded", p.UsageDegraded)
 		c.less("UsageWarning", p.UsageWarning, "UsageDegraded", p.UsageDegraded)
+		c.positive("ProofOfService", p.ProofOfService)
 	case RulesIdleRatio:
 		c.ratio("IdleHealthy", p.IdleHealthy)
 		c.ratio("IdleDegraded", p.IdleDegraded)

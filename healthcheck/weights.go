@@ -34,6 +34,7 @@ const (
 	weightLeakShare    = 45.0
 	weightChurn        = 44.0 // grows with the share of the holds that were cancelled: counted, so before slowness
 	weightHeldIdle     = 40.0
+	weightListening    = 40.0
 	weightSlowDatabase = 40.0
 	weightUndersized   = 38.0
 

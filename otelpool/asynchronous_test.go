@@ -67,6 +67,8 @@ var expected = []struct {
 	{"otelpool.health.status", "{state}", "updowncounter", false, stateSeries()},
 	{"otelpool.health.level", "{level}", "gauge", false, one(-1)},
 	{"otelpool.health.cause", "{cause}", "gauge", false, causeSeries()},
+	{"otelpool.health.notice", "{notice}", "gauge", false, noticeSeries()},
+	{"otelpool.notices", "{notice}", "counter", false, noticeSeries()},
 	{"otelpool.health.transitions", "{transition}", "counter", false, one(-1)},
 	{"otelpool.outages", "{outage}", "counter", false, one(0)},
 	{"otelpool.outage.duration", "s", "counter", true, one(0)},
@@ -77,6 +79,13 @@ var expected = []struct {
 func stateSeries() (out []series) {
 	for _, s := range []string{"initializing", "healthy", "degraded", "unhealthy", "recovering", "shutting_down", "terminated"} {
 		out = append(out, series{-1, []string{"otelpool.health.state", s}})
+	}
+	return out
+}
+
+func noticeSeries() (out []series) {
+	for _, k := range healthcheck.NoticeKinds {
+		out = append(out, series{-1, []string{"otelpool.notice", string(k)}})
 	}
 	return out
 }

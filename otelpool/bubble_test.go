@@ -17,6 +17,9 @@ import (
 	"github.com/otelpool/pgx/otelpool"
 )
 
+// unremarkable is what a configuration needs so that there is no notice of it. The timeout is pgxpool's own.
+const unremarkable = "pool_max_conn_lifetime_jitter=15m connect_timeout=120 application_name=test"
+
 // bubble runs f in fake time with a server in memory, a pool of two connections to it, and a Monitor. It closes what f leaves
 // open.
 func bubble(t *testing.T, f func(*testing.T, *bubbled), opts ...otelpool.Option) {
@@ -24,7 +27,7 @@ func bubble(t *testing.T, f func(*testing.T, *bubbled), opts ...otelpool.Option)
 	synctest.Test(t, func(t *testing.T) {
 		b := &bubbled{server: wire.NewServer()}
 		defer b.server.Close()
-		cfg := b.server.Config(t, "pool_max_conns=2")
+		cfg := b.server.Config(t, "pool_max_conns=2 "+unremarkable)
 		opts := append([]otelpool.Option{
 			otelpool.WithLogger(b.log.logger(slog.LevelInfo)), otelpool.WithMeterProvider(noop.NewMeterProvider()),
 		}, opts...)

@@ -30,8 +30,10 @@ const (
 	minHealthInterval = 10 * time.Millisecond
 	maxHealthInterval = time.Minute
 	maxPoolName       = 255
+	maxApplication    = 63 // bytes that PostgreSQL keeps
 
-	acceptName = "1 to 255 bytes of UTF-8 that are not all space"
+	acceptName        = "1 to 255 bytes of UTF-8 that are not all space"
+	acceptApplication = "1 to 63 printable ASCII characters that are not all space"
 )
 
 // config is what the options add up to. The zero value is not valid: newConfig makes one.
@@ -40,6 +42,8 @@ type config struct {
 	globalMeters     bool // meterProvider is the global one
 	tracerProvider   trace.TracerProvider
 	logger           *slog.Logger
+	applicationName  string        // "" for that of the configuration
+	applicationBy    string        // the option that asked for it
 	poolName         string        // "" for one derived from the connection
 	leakThreshold    time.Duration // 0 looks for no leaks
 	policy           healthcheck.Policy
@@ -48,6 +52,7 @@ type config struct {
 	serverProbe      bool
 	sqlText          bool
 	connectionEvents bool
+	goroutineLook    bool
 	querySpans       []otelpgx.Option // nil for none
 	querySpansBy     string           // the option that asked for them
 
@@ -83,6 +88,11 @@ var settings = []setting{
 		Default: "`server.address:server.port/db.namespace`", Meaning: "The pool's name in all telemetry.",
 		value: func(c *config) string { return c.poolName },
 		parse: parsed(parseName, func(c *config) *string { return &c.poolName }),
+	},
+	{
+		Option: "WithApplicationName", Variable: EnvApplicationName, Accept: acceptApplication, Default: "that of the configuration",
+		Meaning: "`application_name` of the connections, if the configuration has none. Known to `Configure` and `Open` only.",
+		value:   func(c *config) string { return c.applicationName }, parse: parseApplication,
 	},
 	{
 		Option: "WithLeakThreshold", Variable: EnvLeakThreshold,
@@ -124,6 +134,8 @@ var settings = []setting{
 		func(c *config) *bool { return &c.sqlText }),
 	onOff("WithConnectionEvents", EnvConnectionEvents, "false", "Whether each acquire and each release is a log record.",
 		func(c *config) *bool { return &c.connectionEvents }),
+	onOff("WithGoroutineLook", EnvGoroutineLook, "true", "Whether all goroutines are looked at while callers wait for a full pool, or a leak is about to be reported.",
+		func(c *config) *bool { return &c.goroutineLook }),
 	{
 		Option: "WithQuerySpans", Variable: EnvQuerySpans, Accept: "true or false", Default: "false",
 		Meaning: "Whether otelpgx adds spans for queries. Known to `Configure` and `Open` only.",
@@ -148,6 +160,7 @@ func newConfig(base *config, opts []Option) (*config, error) {
 		healthInterval: DefaultHealthInterval,
 		stackDepth:     DefaultStackDepth,
 		serverProbe:    true,
+		goroutineLook:  true,
 	}
 	if base != nil {
 		*c = *base
@@ -199,6 +212,12 @@ func inRange[T int | time.Duration](v, least, most T) bool { return least <= v &
 // that is not UTF-8.
 func acceptedName(name string) bool {
 	return strings.TrimSpace(name) != "" && len(name) <= maxPoolName && utf8.ValidString(name)
+}
+
+// acceptedApplication is what PostgreSQL keeps as it is: of anything else it makes question marks, or cuts it off.
+func acceptedApplication(name string) bool {
+	printable := func(r rune) bool { return r >= ' ' && r <= '~' }
+	return strings.TrimSpace(name) != "" && len(name) <= maxApplication && strings.TrimFunc(name, printable) == ""
 }
 
 func quotedName(name string) string {

@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/otelpool/pgx/otelpool/internal/audit"
 	"github.com/otelpool/pgx/tracer"
 )
 
@@ -17,6 +18,7 @@ import (
 type hook struct {
 	*tracer.Tracer
 	config        *config
+	hooks         *audit.Hooks
 	beforeConnect func(context.Context, *pgx.ConnConfig) error // what the application set: the probe's failures are not the pool's
 }
 
@@ -40,13 +42,46 @@ func Configure(cfg *pgxpool.Config, opts ...Option) error {
 	if err != nil {
 		return err
 	}
-	t := tracer.New(tracer.Options{StackDepth: c.stackDepth, LeakThreshold: c.leakThreshold, SQLText: c.sqlText})
+	nameConnections(cfg.ConnConfig, c.applicationName)
+	t := tracer.New(hookOptions(c))
 	t.SetLimits(cfg.MaxConnLifetime, cfg.MaxConnIdleTime)
-	cfg.ConnConfig.Tracer = tracer.Compose(&hook{t, c, cfg.BeforeConnect}, cfg.ConnConfig.Tracer, querySpans(c.withGlobals()))
+	h := &hook{Tracer: t, config: c, beforeConnect: cfg.BeforeConnect}
+	cfg.ConnConfig.Tracer = tracer.Compose(h, cfg.ConnConfig.Tracer, querySpans(c.withGlobals()))
 	cfg.BeforeConnect = t.WrapBeforeConnect(cfg.BeforeConnect)
 	cfg.AfterConnect = t.WrapAfterConnect(cfg.AfterConnect)
 	cfg.BeforeClose = t.WrapBeforeClose(cfg.BeforeClose)
+	h.hooks = audit.Watch(cfg)
 	return nil
+}
+
+// nameConnections sets the application_name of a configuration that has none.
+func nameConnections(cfg *pgx.ConnConfig, name string) {
+	if name == "" || cfg.RuntimeParams["application_name"] != "" {
+		return
+	}
+	if cfg.RuntimeParams == nil {
+		cfg.RuntimeParams = make(map[string]string, 1)
+	}
+	cfg.RuntimeParams["application_name"] = name
+}
+
+// installed are the hooks that Configure left in cfg, the configuration of a pool that asks h. Of a pool that asks no hook of ours,
+// those of a Configure that came too late are not known to have been replaced.
+func (h *hook) installed(cfg *pgxpool.Config) *audit.Hooks {
+	if h == nil {
+		h, _ = tracer.Find[*hook](cfg.ConnConfig.Tracer)
+	}
+	if h == nil {
+		return nil
+	}
+	return h.hooks
+}
+
+// hookOptions is what of c concerns the hook.
+func hookOptions(c *config) tracer.Options {
+	return tracer.Options{
+		StackDepth: c.stackDepth, LeakThreshold: c.leakThreshold, SQLText: c.sqlText, GoroutineLook: c.goroutineLook,
+	}
 }
 
 // querySpans is otelpgx's tracer, nil unless it was asked for. An interface is returned so that nil stays nil.

@@ -47,6 +47,7 @@
 //	otelpool.usage                  otelpool.hold.idle_ratio        otelpool.outage.duration
 //	otelpool.active.peak            otelpool.wait.peak              otelpool.reconnects
 //	otelpool.hold.query_time        otelpool.size.recommended       otelpool.acquires.empty
+//	otelpool.health.notice          otelpool.notices
 //
 // Kinds, units, attributes and meanings are in docs/metrics.md. Every series carries the pool's name
 // (db.client.connection.pool.name), db.system.name, db.namespace and, where one server is configured, server.address and

@@ -15,6 +15,7 @@ import (
 // The environment variables that [WithEnv] reads. An empty one counts as unset.
 const (
 	EnvPoolName         = "OTELPOOL_POOL_NAME"         // a name
+	EnvApplicationName  = "OTELPOOL_APPLICATION_NAME"  // a name; read by Configure and Open
 	EnvLeakThreshold    = "OTELPOOL_LEAK_THRESHOLD"    // a duration such as 45s; 0 turns it off
 	EnvPolicy           = "OTELPOOL_POLICY"            // evidence, idle_ratio or usage
 	EnvHealthInterval   = "OTELPOOL_HEALTH_INTERVAL"   // a duration such as 5s
@@ -22,6 +23,7 @@ const (
 	EnvServerProbe      = "OTELPOOL_SERVER_PROBE"      // true or false
 	EnvSQLText          = "OTELPOOL_SQL_TEXT"          // true or false
 	EnvConnectionEvents = "OTELPOOL_CONNECTION_EVENTS" // true or false
+	EnvGoroutineLook    = "OTELPOOL_GOROUTINE_LOOK"    // true or false
 	EnvQuerySpans       = "OTELPOOL_QUERY_SPANS"       // true or false; read by Configure and Open
 )
 
@@ -82,6 +84,14 @@ func parseName(text string) (string, error) {
 		return "", strconv.ErrSyntax
 	}
 	return text, nil
+}
+
+func parseApplication(c *config, text string) error {
+	if !acceptedApplication(text) {
+		return strconv.ErrSyntax
+	}
+	c.applicationName, c.applicationBy = text, EnvApplicationName
+	return nil
 }
 
 func parsePolicy(text string) (healthcheck.Policy, error) {

@@ -21,6 +21,8 @@ var house = []struct{ room, never string }{
 	{rooms + "view", rooms + "observe " + rooms + "probe " + rooms + "outlet/ " + rooms + "mailbox github.com/jackc/ log/slog sync"},
 	// The sampler must call no code of the user, so it imports nothing that would.
 	{rooms + "observe", rooms + "probe " + rooms + "outlet/ " + rooms + "mailbox log/slog go.opentelemetry.io/ net/http"},
+	// The audit judges a configuration.
+	{rooms + "audit", rooms + "observe " + rooms + "probe " + rooms + "outlet/ " + rooms + "mailbox log/slog go.opentelemetry.io/ net/http"},
 	// Outlets only read views: they know neither who makes them nor each other, and no pool.
 	{rooms + "outlet/", rooms + "observe " + rooms + "probe " + rooms + "outlet/ github.com/jackc/"},
 	// The probe reads views, and answers by its state in the next one.

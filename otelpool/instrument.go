@@ -12,6 +12,7 @@ import (
 	"github.com/otelpool/pgx/healthcheck"
 	"github.com/otelpool/pgx/internal/poolstate"
 	"github.com/otelpool/pgx/internal/redact"
+	"github.com/otelpool/pgx/otelpool/internal/audit"
 	"github.com/otelpool/pgx/otelpool/internal/guard"
 	"github.com/otelpool/pgx/otelpool/internal/observe"
 	"github.com/otelpool/pgx/otelpool/internal/outlet/logs"
@@ -49,29 +50,34 @@ func Instrument(pool *pgxpool.Pool, opts ...Option) (*Monitor, error) {
 	case traced && !wanted: // no option of ours turns them off
 		err = errors.Join(err, &OptionError{Option: EnvQuerySpans, Value: "false for a pool that is built already", Accept: "WithEnv to be given to Configure or Open"})
 	}
+	if c.applicationName != "" && (base == nil || base.applicationName != c.applicationName) {
+		err = errors.Join(err, &OptionError{Option: c.applicationBy, Value: "a pool that is built already", Accept: "to be given to Configure or Open"})
+	}
 	if poolstate.Closed(pool) {
 		err = errors.Join(err, fmt.Errorf("otelpool: Instrument: %w", ErrPoolClosed))
 	}
 	if err != nil {
 		return nil, err
 	}
-	var t *tracer.Tracer
 	if configured {
-		t, cfg.BeforeConnect = h.Tracer, h.beforeConnect
-		if bound := t.Bind(pool); bound != pool {
+		if bound := h.Bind(pool); bound != pool {
 			return nil, fmt.Errorf("otelpool: Instrument: %w: parse and Configure one configuration for each pool", ErrSharedHook)
 		}
 	}
-	return start(pool, cfg, t, c.withGlobals())
+	return start(pool, cfg, h, c.withGlobals())
 }
 
-// start wires the rooms: the sampler publishes views, the outlets and the probe are told of each. t is nil in stat-only mode.
-func start(pool *pgxpool.Pool, cfg *pgxpool.Config, t *tracer.Tracer, c *config) (_ *Monitor, err error) {
+// start wires the rooms: the sampler publishes views, the outlets and the probe are told of each. h is nil in stat-only mode.
+func start(pool *pgxpool.Pool, cfg *pgxpool.Config, h *hook, c *config) (_ *Monitor, err error) {
 	name, renamed, err := live.claim(pool, c.poolName, derivedName(cfg.ConnConfig))
 	if err != nil {
 		return nil, err
 	}
-	m := &Monitor{name: name, pool: pool, config: c, hook: t, guard: new(guard.Guard)}
+	m := &Monitor{name: name, pool: pool, config: c, guard: new(guard.Guard)}
+	audited := audit.New(cfg.Copy(), h.installed(cfg))
+	if h != nil {
+		m.hook, cfg.BeforeConnect = h.Tracer, h.beforeConnect
+	}
 	m.startLog()
 	started := false
 	defer func() { // also when a provider panics
@@ -79,13 +85,13 @@ func start(pool *pgxpool.Pool, cfg *pgxpool.Config, t *tracer.Tracer, c *config)
 			m.abandon()
 		}
 	}()
-	if err := m.startOutlets(cfg); err != nil {
+	if err := m.startOutlets(cfg, audited); err != nil {
 		return nil, err
 	}
 	if renamed {
 		m.logs.Post(view.Renamed{Derived: derivedName(cfg.ConnConfig)})
 	}
-	if t == nil {
+	if h == nil {
 		m.logs.Post(view.StatOnly{})
 	} else {
 		m.attach(cfg)
@@ -105,7 +111,7 @@ func (m *Monitor) startLog() {
 }
 
 // startOutlets makes everything but the log. What can fail comes last.
-func (m *Monitor) startOutlets(cfg *pgxpool.Config) (err error) {
+func (m *Monitor) startOutlets(cfg *pgxpool.Config, audited *audit.Auditor) (err error) {
 	c := m.config
 	limits := view.Limits{MinConns: int(cfg.MinConns), MinIdle: int(cfg.MinIdleConns)}
 	m.spans = spans.New(spans.Config{Provider: c.tracerProvider, Pool: m.name, Guard: m.guard})
@@ -115,7 +121,7 @@ func (m *Monitor) startOutlets(cfg *pgxpool.Config) (err error) {
 	})
 	m.sampler, err = observe.New(observe.Config{
 		Name: m.name, Pool: m.pool, Hook: m.hook, Limits: limits, Interval: c.healthInterval, Policy: c.policy, Guard: m.guard,
-		Probe: m.probe.State, Publish: m.publish, Gone: func() { _ = m.finish(true) },
+		Audit: audited.Notices, Probe: m.probe.State, Publish: m.publish, Gone: func() { _ = m.finish(true) },
 	})
 	if err != nil {
 		return err
@@ -134,7 +140,7 @@ func (m *Monitor) startOutlets(cfg *pgxpool.Config) (err error) {
 // attach has the hook tell this Monitor.
 func (m *Monitor) attach(cfg *pgxpool.Config) {
 	c := m.config
-	m.hook.Adjust(tracer.Options{StackDepth: c.stackDepth, LeakThreshold: c.leakThreshold, SQLText: c.sqlText})
+	m.hook.Adjust(hookOptions(c))
 	m.hook.SetLimits(cfg.MaxConnLifetime, cfg.MaxConnIdleTime)
 	m.hook.SetRecorder(m.metrics.Recorder)
 	if c.connectionEvents {

@@ -15,7 +15,7 @@ import (
 )
 
 // Option changes a default of [Configure], [Instrument] or [Open]. Later options win. What Configure was given holds for
-// Instrument too, which may override it; only [WithQuerySpans], and what concerns its spans, must be known before the pool exists.
+// Instrument too, which may override it; only [WithQuerySpans], what concerns its spans, and [WithApplicationName] must be known before the pool exists.
 type Option func(*config)
 
 // WithMeterProvider sets where metrics go. The default is the global provider at the time of the call.
@@ -66,6 +66,18 @@ func WithPoolName(name string) Option {
 			return
 		}
 		c.poolName = name
+	}
+}
+
+// WithApplicationName sets the connections' application_name, by which the server's operators know whose they are, if the
+// configuration has none. Like [WithQuerySpans] it must be known before the pool exists.
+func WithApplicationName(name string) Option {
+	return func(c *config) {
+		if !acceptedApplication(name) {
+			c.reject("WithApplicationName", quotedName(name), acceptApplication, nil)
+			return
+		}
+		c.applicationName, c.applicationBy = name, "WithApplicationName"
 	}
 }
 
@@ -126,6 +138,14 @@ func WithQuerySpans(opts ...otelpgx.Option) Option {
 // acquires, and so never comes to an end.
 func WithConnectionEvents(on bool) Option {
 	return func(c *config) { c.connectionEvents = on }
+}
+
+// WithGoroutineLook turns the look at all goroutines on or off. While callers have waited for a full pool for 100 ms, or a
+// connection is about to be reported as leaked, it tells what the holders are doing, whose goroutine has ended, and who waits for
+// a goroutine that waits for a connection. It stops the process for a few milliseconds, at most once in 10 s and never with
+// more than 500 goroutines: docs/performance.md has the figures. A pool that is well is never looked at. The default is on.
+func WithGoroutineLook(on bool) Option {
+	return func(c *config) { c.goroutineLook = on }
 }
 
 // WithEnv reads the variables OTELPOOL_*, one for each option that has a textual value. An unknown one is an error. Give it

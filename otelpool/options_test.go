@@ -48,6 +48,8 @@ var badOptions = []struct {
 	{"a blank name", otelpool.WithPoolName(" \t"), "WithPoolName", `" \t"`, "1 to 255 bytes of UTF-8"},
 	{"a huge name", otelpool.WithPoolName(strings.Repeat("x", 256)), "WithPoolName", "a name of 256 bytes", "1 to 255 bytes of UTF-8"},
 	{"a name that is no text", otelpool.WithPoolName("\xff"), "WithPoolName", `"\xff"`, "1 to 255 bytes of UTF-8"},
+	{"no application name", otelpool.WithApplicationName(""), "WithApplicationName", `""`, "1 to 63 printable ASCII"},
+	{"an application name that is cut off", otelpool.WithApplicationName(strings.Repeat("x", 64)), "WithApplicationName", `"` + strings.Repeat("x", 64) + `"`, "1 to 63 printable ASCII"},
 	{"a negative leak threshold", otelpool.WithLeakThreshold(-time.Second), "WithLeakThreshold", "-1s", "1ms to 24h0m0s"},
 	{"a tiny leak threshold", otelpool.WithLeakThreshold(time.Nanosecond), "WithLeakThreshold", "1ns", "1ms to 24h0m0s"},
 	{"a huge leak threshold", otelpool.WithLeakThreshold(25 * time.Hour), "WithLeakThreshold", "25h0m0s", "1ms to 24h0m0s"},
@@ -201,6 +203,7 @@ type variable struct {
 
 var variables = []variable{
 	{otelpool.EnvPoolName, "orders", otelpool.WithPoolName("orders"), []string{" ", "\xff", strings.Repeat("x", 256)}, "1 to 255 bytes"},
+	{otelpool.EnvApplicationName, "shop", otelpool.WithApplicationName("shop"), []string{" ", "käse", "a\tb", strings.Repeat("x", 64)}, "1 to 63 printable"},
 	{otelpool.EnvLeakThreshold, "45s", otelpool.WithLeakThreshold(45 * time.Second), []string{"45", "-1s", "1ns", "25h", "soon"}, "1ms to 24h"},
 	{otelpool.EnvPolicy, "usage", otelpool.WithPolicy(healthcheck.Usage()), []string{"Usage", "none"}, "evidence, idle_ratio or usage"},
 	{otelpool.EnvPolicy, "idle_ratio", otelpool.WithPolicy(healthcheck.IdleRatio()), nil, ""},
@@ -211,6 +214,7 @@ var variables = []variable{
 	{otelpool.EnvLeakThreshold, "0", otelpool.WithLeakThreshold(0), nil, ""},
 	{otelpool.EnvSQLText, "true", otelpool.WithSQLText(true), []string{"on", "2"}, "true or false"},
 	{otelpool.EnvConnectionEvents, "true", otelpool.WithConnectionEvents(true), []string{"debug"}, "true or false"},
+	{otelpool.EnvGoroutineLook, "false", otelpool.WithGoroutineLook(false), []string{"never"}, "true or false"},
 	{otelpool.EnvQuerySpans, "true", otelpool.WithQuerySpans(), []string{"please"}, "true or false"},
 }
 

@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/otelpool/pgx/internal/callstack"
 	"github.com/otelpool/pgx/internal/counts"
 	"github.com/otelpool/pgx/internal/errtype"
 )
@@ -21,15 +22,15 @@ type acquire struct {
 	context.Context // the caller's
 	owner           *Tracer
 	start           int64
-	site            *site   // nil without stacks
-	goroutine       uintptr // number of the calling goroutine; 0 where unknown
-	place           int16   // in the ring of waiters
+	site            *site            // nil without stacks
+	origin          callstack.Origin // the calling goroutine; zero where unknown
+	place           int16            // in the ring of waiters
+	flags           trace.TraceFlags // of the caller's span; here and below, where they take no space
 
-	reported atomic.Int32 // the LeakEvidence with which a sweep has reported the hold; here, where it takes no space
+	reported atomic.Int32 // the LeakEvidence with which a sweep has reported the hold
 
 	// Likewise. What others may want to know of the caller's context is read here, by the caller: some frameworks use their
 	// contexts again for the next request, and have no lock for that.
-	flags    trace.TraceFlags
 	traceID  trace.TraceID // of the caller's span; zero without one
 	spanID   trace.SpanID
 	expected *string         // why a long hold is expected; nil if it is not
@@ -71,7 +72,7 @@ func (t *Tracer) TraceAcquireStart(ctx context.Context, pool *pgxpool.Pool, _ pg
 	}
 	a := &acquire{Context: ctx, owner: t}
 	a.captureContext()
-	a.site, a.goroutine = t.sites.caller(t.opts.Load().StackDepth)
+	a.site, a.origin = t.sites.caller(t.opts.Load().StackDepth)
 	a.start = t.now()
 	t.waiters.add(a, t.counters.add(counts.Started, 1))
 	return a

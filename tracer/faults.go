@@ -66,6 +66,8 @@ type faults struct {
 	lost     fault // connections that broke under a query
 	readOnly fault // statements refused with read_only_sql_transaction
 
+	statements statementFaults
+
 	mu           sync.Mutex // guards connectTypes
 	connectTypes map[string]int64
 }
@@ -84,10 +86,13 @@ func (f *faults) countConnect(kind string) {
 
 // queryFailed notes what the error of a query says about the server. The text of query errors may quote data, so only its
 // type is kept.
-func (t *Tracer) queryFailed(at int64, err error) {
-	if errtype.Of(err) == errtype.ReadOnly {
+func (t *Tracer) queryFailed(s *slot, at int64, err error) {
+	switch kind := errtype.Of(err); kind {
+	case errtype.ReadOnly:
 		t.counters.add(counts.ReadOnly, 1)
 		t.faults.readOnly.note(at, errtype.ReadOnly, nil)
+	default:
+		t.statementFailed(s, kind, err)
 	}
 }
 
@@ -121,6 +126,8 @@ func poolersWords(err error) error {
 type Faults struct {
 	Acquire, Connect, Lost, ReadOnly Fault
 	ConnectTypes                     map[string]int64 // failed connects by error.type
+
+	StatementTimeout, CachedPlan, PreparedStatement StatementFault
 }
 
 // Faults reads the last error of each kind.
@@ -128,6 +135,10 @@ func (t *Tracer) Faults() Faults {
 	out := Faults{
 		Acquire: t.faults.acquire.read(t), Connect: t.faults.connect.read(t),
 		Lost: t.faults.lost.read(t), ReadOnly: t.faults.readOnly.read(t),
+
+		StatementTimeout:  t.faults.statements.read(counts.StatementTimeouts),
+		CachedPlan:        t.faults.statements.read(counts.CachedPlanErrors),
+		PreparedStatement: t.faults.statements.read(counts.PreparedStatementErrors),
 	}
 	t.faults.mu.Lock()
 	defer t.faults.mu.Unlock()

@@ -13,30 +13,27 @@ import (
 // pool's own list of connections when there are more holds than the pool has connections acquired, and before it suspects
 // anybody. Should pgxpool change what package poolstate reads, hijacks are not seen, and its tests fail.
 
-// heldNow lists the holds of the pool's own connections, oldest first, and takes the hijacked ones off the table. Whoever was
-// held before the pool's count was read, and still is, was in that count or is no longer the pool's: a surplus proves
-// a hijack. There may be hijacks without a surplus, since the count has connections that nobody holds yet.
-func (t *Tracer) heldNow(used func() int) (held []heldSlot, now int64) {
-	before := t.now()
-	count := used()
-	held, now = t.held(), t.now()
-	old := slices.IndexFunc(held, func(h heldSlot) bool { return h.since > before })
+// findHijacked takes the hijacked holds off the table and out of the scene, before which, at the instant before, the pool had used
+// connections acquired. Whoever was held before, and still is, was in that count or is no longer the pool's: a surplus
+// proves a hijack. There may be hijacks without a surplus, since the count has connections that nobody holds yet.
+func (s *scene) findHijacked(before int64, used int) {
+	t := s.t
+	old := slices.IndexFunc(s.held, func(h heldSlot) bool { return h.since > before })
 	if old < 0 {
-		old = len(held)
+		old = len(s.held)
 	}
-	since := t.sweep.resumed.Load()
-	if old <= count && !slices.ContainsFunc(held, func(h heldSlot) bool { return t.newSuspect(h, now, since) }) {
-		return held, now
+	if old <= used && !slices.ContainsFunc(s.held, s.newSuspect) {
+		return
 	}
 	// A release takes its hold away before the pool gives the connection up. Who is held and not on a later list was hijacked.
 	members, known := poolstate.Members(t.pool.Load(), t.sweep.members)
 	if !known {
-		return held, now
+		return
 	}
-	held = t.dismissHijacked(held, members)
+	s.held = t.dismissHijacked(s.held, members)
 	clear(members) // or they would live as long as we do
 	t.sweep.members = members[:0]
-	return held, now
+	s.relate()
 }
 
 // dismissHijacked takes those off the table whose connections are not members of the pool. It returns the others.

@@ -1,6 +1,7 @@
 package tracer_test
 
 import (
+	"context"
 	"encoding/json"
 	"maps"
 	"slices"
@@ -42,4 +43,30 @@ func TestHolder_HasItsDurationsInSecondsInJSON(t *testing.T) {
 			}
 		}
 	}
+}
+
+func TestHolder_SaysWhereThereIsNoDeadline(t *testing.T) {
+	onWire(t, "pool_max_conns=1", tracer.Options{}, nil, func(t *testing.T, w *watch) {
+		cancelable, cancel := context.WithCancel(context.Background())
+		defer cancel()
+		limited, giveUp := context.WithTimeout(context.Background(), time.Hour)
+		defer giveUp()
+		for _, tt := range []struct {
+			name string
+			ctx  context.Context
+			want bool
+		}{{"none", context.Background(), true}, {"one that can be cancelled", cancelable, true}, {"a deadline", limited, false}} {
+			conn := w.acquire(tt.ctx)
+			if held := w.sweep().Holders; len(held) != 1 || held[0].NoDeadline != tt.want {
+				t.Errorf("%s: %+v", tt.name, held)
+			}
+			if tt.ctx == limited {
+				giveUp() // the deadline is not known any more when the request is over
+			}
+			if held := w.sweep().Holders; len(held) != 1 || held[0].NoDeadline != tt.want {
+				t.Errorf("%s, later: %+v", tt.name, held)
+			}
+			conn.Release()
+		}
+	})
 }

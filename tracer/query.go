@@ -29,7 +29,7 @@ func (t *Tracer) TraceBatchStart(ctx context.Context, conn *pgx.Conn, _ pgx.Trac
 // TraceBatchQuery notes the failures of single statements; their time is the batch's.
 func (t *Tracer) TraceBatchQuery(_ context.Context, conn *pgx.Conn, data pgx.TraceBatchQueryData) {
 	if s := slotIn(conn, t); s != nil && data.Err != nil && !s.gone.Load() {
-		t.queryFailed(t.now(), data.Err)
+		t.queryFailed(s, t.now(), data.Err)
 	}
 }
 
@@ -40,7 +40,7 @@ func (t *Tracer) TraceBatchEnd(_ context.Context, conn *pgx.Conn, data pgx.Trace
 
 // TraceCopyFromStart notes that a COPY begins. It returns ctx unchanged.
 func (t *Tracer) TraceCopyFromStart(ctx context.Context, conn *pgx.Conn, _ pgx.TraceCopyFromStartData) context.Context {
-	t.beginQuery(conn, "COPY")
+	t.begin(conn, &copyFrom, "")
 	return ctx
 }
 
@@ -60,8 +60,19 @@ func (t *Tracer) TracePrepareEnd(_ context.Context, conn *pgx.Conn, data pgx.Tra
 	t.endQuery(conn, data.Err, false)
 }
 
+// copyFrom is the operation of a COPY whose rows the application makes: told from others by its address.
+var copyFrom = "COPY"
+
 // beginQuery enters a query. Preparing (sql is "") happens inside queries and is none of its own.
 func (t *Tracer) beginQuery(conn *pgx.Conn, sql string) {
+	if sql == "" {
+		t.begin(conn, nil, "")
+		return
+	}
+	t.begin(conn, operation(sql), sql)
+}
+
+func (t *Tracer) begin(conn *pgx.Conn, operation *string, sql string) {
 	s := slotIn(conn, t)
 	if s == nil {
 		return
@@ -79,13 +90,16 @@ func (t *Tracer) beginQuery(conn *pgx.Conn, sql string) {
 	}
 	act.open.Add(1)
 	act.last.Store(now)
-	if sql == "" {
+	if operation == nil {
 		return
 	}
 	act.queries.Add(1)
-	act.operation.Store(operation(sql))
+	act.operation.Store(operation)
 	if t.opts.Load().SQLText {
-		text := sql // its own variable, or every query would allocate one
+		text := *operation
+		if sql != "" {
+			text = sql
+		}
 		act.text.Store(&text)
 	}
 }
@@ -102,7 +116,7 @@ func (t *Tracer) endQuery(conn *pgx.Conn, err error, noted bool) {
 	} else if !s.gone.Load() {
 		s.cut(err, now)
 		if !noted {
-			t.queryFailed(now, err)
+			t.queryFailed(s, now, err)
 		}
 		if conn.IsClosed() && !s.gone.Swap(true) {
 			t.connectionLost(s, now, err)

@@ -43,7 +43,7 @@ func (t *Tracer) endHold(a *acquire, now int64) {
 	if a.site != nil {
 		a.site.released(use, query)
 	}
-	if a.expected != nil || a.reported.Load() != int32(EvidenceNone) {
+	if a.expected != nil || a.reportedWith() != EvidenceNone {
 		t.counters.add(counts.ExcludedUseTime, use)
 	}
 	t.counters.add(counts.Released, 1)

@@ -57,17 +57,16 @@ func (s *sites) init() {
 	s.others.place.Store(&place{name: otherPlaces})
 }
 
-// caller returns the call path that leads to the hook, nil at depth 0, and the number of the goroutine that it runs on, 0
-// where that is not known.
+// caller returns the call path that leads to the hook, nil at depth 0, and the goroutine that it runs on.
 //
 //go:noinline
-func (s *sites) caller(depth int) (*site, uintptr) {
+func (s *sites) caller(depth int) (*site, callstack.Origin) {
 	if depth == 0 {
-		return nil, callstack.Goroutine()
+		return nil, callstack.Running()
 	}
 	var buf [MaxStackDepth + hiddenFrames]uintptr
-	n, number := callstack.Callers(buf[:depth+hiddenFrames])
-	return s.intern(buf[:n], depth), number
+	n, origin := callstack.Callers(buf[:depth+hiddenFrames])
+	return s.intern(buf[:n], depth), origin
 }
 
 // intern returns the site of a path.

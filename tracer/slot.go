@@ -8,6 +8,7 @@ import (
 	"weak"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/otelpool/pgx/internal/counts"
 )
@@ -33,8 +34,9 @@ type slot struct {
 	gone   atomic.Bool             // the hook has seen that it is closed, or was hijacked
 
 	// For whoever owns the connection.
-	released  int64       // when it last went back to the pool
-	destroyed counts.Name // why the pool destroys it after its release, as a count of closes; 0 if it does not
+	released  int64           // when it last went back to the pool
+	counted   *pgconn.PgError // the last error of a statement that was counted
+	destroyed counts.Name     // why the pool destroys it after its release, as a count of closes; 0 if it does not
 
 	canceledBy    cut   // what ended the last query, if its caller did
 	canceledAfter int64 // how long that query had run

@@ -27,6 +27,11 @@ type Snapshot struct {
 	Active    int                    // suspected leaks now
 	Events    []Event                // since the previous sweep, at most 256; those about leaks beyond that wait for the next
 	Dropped   int64                  // events beyond that which were lost, so far
+
+	// LookTook is what a look at all goroutines took of this sweep, see [Options.GoroutineLook]; 0 if none was taken. LookSkipped
+	// says why none was, where there was need for one.
+	LookTook    time.Duration
+	LookSkipped string
 }
 
 // sweepState is what one sweep leaves for the next.
@@ -37,6 +42,9 @@ type sweepState struct {
 	suspects  [EvidenceOrphaned + 1]int64
 	recovered int64
 	members   []*pgx.Conn // reused; empty between sweeps
+
+	nextLook    int64  // at the goroutines: not before
+	lookSkipped string // why the last one was not taken
 }
 
 // Sweep looks at everything once: it finds hijacked connections and new leaks, and returns what there is to know. Call it
@@ -49,22 +57,26 @@ func (t *Tracer) Sweep(used func() int, late time.Duration) Snapshot {
 	if late > 0 {
 		t.sweep.resumed.Store(t.now())
 	}
-	held, now := t.heldNow(used)
-	t.reportRecovered(now)
-	waiting := t.waiting()
-	nested := findNested(held, waiting)
-	snap := Snapshot{At: t.wall(now), Waiters: describeWaiters(waiting, nested, now)}
-	snap.Holders = make([]Holder, 0, len(held))
-	for _, h := range held {
-		holder := t.summarize(h, now, t.sweep.resumed.Load())
-		holder.NestedAcquire = nested[h.hold]
+	before := t.now()
+	count := used()
+	s := t.scene()
+	var snap Snapshot
+	s.lookAtGoroutines(count, &snap)
+	s.markAbandoned()
+	s.relate()
+	s.findHijacked(before, count)
+	t.reportRecovered(s)
+	snap.At, snap.Waiters = t.wall(s.now), s.waiters()
+	snap.Holders = make([]Holder, 0, len(s.held))
+	for _, h := range s.held {
+		holder := s.holder(h)
 		if holder.Evidence >= EvidenceIdleHeld {
 			snap.Active++
-			t.suspect(h, holder, now)
+			t.suspect(h, holder, s.now)
 		}
 		snap.Holders = append(snap.Holders, holder)
 	}
-	t.slots.prune(2*len(held) + pruneAbove)
+	t.slots.prune(2*len(s.held) + pruneAbove)
 	t.finish(&snap)
 	return snap
 }
@@ -91,7 +103,7 @@ func (t *Tracer) finish(snap *Snapshot) {
 
 // suspect reports a hold once for each grade of evidence that is worth a report, and with the next sweep if there is no room.
 func (t *Tracer) suspect(h heldSlot, holder Holder, now int64) {
-	before := LeakEvidence(h.hold.reported.Load())
+	before := h.hold.reportedWith()
 	if before >= holder.Evidence {
 		return
 	}
@@ -99,7 +111,7 @@ func (t *Tracer) suspect(h heldSlot, holder Holder, now int64) {
 	if !t.events.push(event{kind: EventLeakSuspected, at: now, holder: holder}) {
 		return
 	}
-	h.hold.reported.Store(int32(holder.Evidence))
+	h.hold.setReported(holder.Evidence)
 	t.sweep.suspects[holder.Evidence]++
 	if before == EvidenceNone {
 		t.sweep.suspected = append(t.sweep.suspected, h)
@@ -107,17 +119,17 @@ func (t *Tracer) suspect(h heldSlot, holder Holder, now int64) {
 }
 
 // reportRecovered reports the suspected holds that have ended, and with the next sweep those for which there is no room.
-func (t *Tracer) reportRecovered(now int64) {
+func (t *Tracer) reportRecovered(s *scene) {
 	t.sweep.suspected = slices.DeleteFunc(t.sweep.suspected, func(h heldSlot) bool {
 		if h.slot.hold.Load() == h.hold {
 			return false
 		}
-		holder := t.summarize(h, now, 0) // it ended after the last sweep: nearly now
+		holder := s.holder(h) // it ended after the last sweep: nearly now
 		h.detail(&holder)
-		holder.Evidence = LeakEvidence(h.hold.reported.Load())
-		holder.Idle = time.Duration(now - max(h.hold.held, h.hold.activity.last.Load())) // the wire has others to serve by now
-		holder.Querying = false
-		if !t.events.push(event{kind: EventLeakRecovered, at: now, holder: holder}) {
+		holder.Evidence = h.hold.reportedWith()
+		holder.Idle = time.Duration(s.now - max(h.hold.held, h.hold.activity.last.Load())) // the wire has others to serve by now
+		holder.Querying, holder.Listening, holder.Doing, holder.Activity = false, false, "", ""
+		if !t.events.push(event{kind: EventLeakRecovered, at: s.now, holder: holder}) {
 			return false
 		}
 		t.sweep.recovered++

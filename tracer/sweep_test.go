@@ -20,7 +20,7 @@ func pretend(tr *Tracer, ctx context.Context, n int) []*slot {
 		s := &slot{pid: uint32(i + 1)}
 		a := &acquire{Context: ctx, owner: tr, start: tr.now(), place: notWaiting}
 		a.captureContext()
-		a.site, a.goroutine = tr.sites.caller(tr.opts.Load().StackDepth)
+		a.site, a.origin = tr.sites.caller(tr.opts.Load().StackDepth)
 		a.held = tr.now()
 		s.hold.Store(a)
 		tr.slots.list(s)
@@ -127,7 +127,7 @@ func TestSweep_AsksThePoolForItsListOnlyForNewSuspects(t *testing.T) {
 	pretend(tr, t.Context(), 1)
 	time.Sleep(time.Microsecond)
 	for _, want := range []bool{true, false} {
-		if got := tr.newSuspect(tr.held()[0], tr.now(), 0); got != want {
+		if got := tr.scene().newSuspect(tr.held()[0]); got != want {
 			t.Errorf("a new suspect: %t, want %t", got, want)
 		}
 		if snap := tr.Sweep(func() int { return 1 }, 0); snap.Active != 1 {

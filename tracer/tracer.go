@@ -28,6 +28,10 @@ type Options struct {
 	LeakThreshold time.Duration
 	// SQLText keeps the text of the last statement of each hold. Off, only its first keyword is kept.
 	SQLText bool
+	// GoroutineLook has sweeps look at all goroutines while somebody waits for a full pool or is about to be suspected: who
+	// of the holders still lives, what each does, and whom each waits for. It stops the process for a few milliseconds, at most
+	// once in ten seconds, and is left out where there are more goroutines than that allows.
+	GoroutineLook bool
 }
 
 // Tracer observes one pool. Install it as [pgx.ConnConfig.Tracer] before the pool is built; it serves exactly one pool.
@@ -66,6 +70,8 @@ type Tracer struct {
 
 	maxLifetime, maxIdleTime atomic.Int64 // of the pool, in nanoseconds; they tell why a connection was closed
 	expiries, idlings        atomic.Int64 // closes for these reasons
+
+	looked atomic.Pointer[looked] // the last look at the goroutines, while it matters
 
 	sweepMu sync.Mutex // serialises sweeps; guards sweep
 	sweep   sweepState

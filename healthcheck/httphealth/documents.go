@@ -29,6 +29,7 @@ type document struct {
 	UsagePercent  float64               `json:"usage_percent"`
 	Flaps         int                   `json:"flaps"`
 	Findings      []healthcheck.Finding `json:"findings"`
+	Notices       []healthcheck.Notice  `json:"notices"`
 	Sizing        *sizingDocument       `json:"sizing,omitempty"`
 	RecentHistory []healthcheck.Change  `json:"recent_history"`
 }
@@ -61,7 +62,8 @@ func (v *view) document() document {
 	r := v.report
 	d := document{
 		Status: r.Status, State: r.State, Pool: r.Pool, Timestamp: r.At, Since: r.Since, StaleSince: r.StaleSince, Database: v.database(),
-		UsagePercent: round3(r.Usage * 100), Flaps: r.Flaps, Findings: orEmpty(r.Findings), RecentHistory: orEmpty(r.History),
+		UsagePercent: round3(r.Usage * 100), Flaps: r.Flaps, Findings: orEmpty(r.Findings),
+		Notices: orEmpty(r.Notices), RecentHistory: orEmpty(r.History),
 	}
 	if !v.snap.StartedAt.IsZero() {
 		d.UptimeSeconds = round3(max(0, v.now.Sub(v.snap.StartedAt).Seconds()))

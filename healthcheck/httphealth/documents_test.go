@@ -26,6 +26,7 @@ func TestDocument_HasTheAgreedShape(t *testing.T) {
 			"latency_ms": 1.5, "last_error": null, "last_error_at": null},
 		"uptime_seconds": 91, "usage_percent": 30, "flaps": 0,
 		"findings": [{"cause": "leak", "summary": "s", "evidence": ["e"], "advice": "a", "runbook": "leak"}],
+		"notices": [],
 		"recent_history": [{"at": "2026-03-01T12:00:00Z", "from": "initializing", "to": "degraded"}]
 	}`), &want)
 	g, _ := json.MarshalIndent(got, "", " ")

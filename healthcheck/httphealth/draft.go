@@ -52,7 +52,7 @@ func draft(views []view) draftDocument {
 	return d
 }
 
-// note adds the advice on a pool, and returns what is wrong with it, if anything is.
+// note adds the advice on a pool and its notices, and returns what is wrong with it, if anything is.
 func (d *draftDocument) note(r *healthcheck.Report) (output string) {
 	if !r.StaleSince.IsZero() {
 		return "stale since " + r.StaleSince.Format(time.RFC3339)
@@ -60,6 +60,9 @@ func (d *draftDocument) note(r *healthcheck.Report) (output string) {
 	for _, f := range r.Findings {
 		output = cmp.Or(output, f.Summary)
 		d.Notes = append(d.Notes, r.Pool+": "+f.Advice)
+	}
+	for _, n := range r.Notices {
+		d.Notes = append(d.Notes, r.Pool+": "+n.Summary+" "+n.Advice)
 	}
 	return output
 }

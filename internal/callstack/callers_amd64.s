@@ -2,13 +2,13 @@
 
 #include "textflag.h"
 
-// func callers(pcs []uintptr, at uintptr) (n int, word uintptr)
+// func callers(pcs []uintptr, number, parent uintptr) (n int, numberWord, parentWord uintptr)
 //
 // Every frame but a leaf's keeps its caller's frame pointer at (BP) and the return address at 8(BP). The walk stays
 // within the stack of the running goroutine, whose bounds are the first two words of its descriptor, and only ever
 // moves up: a frame pointer that some assembly clobbered ends the walk instead of the process. Assembly is not preempted
 // and makes no call, so the stack cannot move meanwhile.
-TEXT ·callers(SB), NOSPLIT, $0-48
+TEXT ·callers(SB), NOSPLIT, $0-64
 	MOVQ pcs_base+0(FP), DI
 	MOVQ pcs_len+8(FP), SI
 	MOVQ (TLS), R8
@@ -37,8 +37,11 @@ next:
 	JMP  next
 
 done:
-	MOVQ CX, n+32(FP)
-	MOVQ at+24(FP), DX
-	MOVQ 0(R8)(DX*1), R8
-	MOVQ R8, word+40(FP)
+	MOVQ CX, n+40(FP)
+	MOVQ number+24(FP), DX
+	MOVQ 0(R8)(DX*1), DX
+	MOVQ DX, numberWord+48(FP)
+	MOVQ parent+32(FP), DX
+	MOVQ 0(R8)(DX*1), DX
+	MOVQ DX, parentWord+56(FP)
 	RET

@@ -2,7 +2,7 @@
 
 #include "textflag.h"
 
-// func callers(pcs []uintptr, at uintptr) (n int, word uintptr)
+// func callers(pcs []uintptr, number, parent uintptr) (n int, numberWord, parentWord uintptr)
 //
 // Without such a machine, on Debian or Ubuntu with qemu-user-static:
 //
@@ -10,7 +10,7 @@
 //
 // As on amd64: the caller's frame pointer is at (R29), the return address at 8(R29), and the walk stays within the stack
 // of the running goroutine and only ever moves up.
-TEXT ·callers(SB), NOSPLIT, $0-48
+TEXT ·callers(SB), NOSPLIT, $0-64
 	MOVD pcs_base+0(FP), R0
 	MOVD pcs_len+8(FP), R1
 	MOVD 0(g), R2 // stack.lo
@@ -37,8 +37,11 @@ next:
 	B    next
 
 done:
-	MOVD R4, n+32(FP)
-	MOVD at+24(FP), R6
+	MOVD R4, n+40(FP)
+	MOVD number+24(FP), R6
 	MOVD (g)(R6), R6
-	MOVD R6, word+40(FP)
+	MOVD R6, numberWord+48(FP)
+	MOVD parent+32(FP), R6
+	MOVD (g)(R6), R6
+	MOVD R6, parentWord+56(FP)
 	RET

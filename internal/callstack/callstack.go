@@ -8,24 +8,30 @@ import (
 	"strings"
 )
 
+// Origin is the running goroutine and the one that started it, by their numbers. Each is 0 where it is not known: see
+// [Prepare]. The parent is also 0 where the runtime itself started the goroutine.
+type Origin struct{ Goroutine, Parent uintptr }
+
 // Callers fills pcs with the return addresses of the calling function and its callers, innermost first, and returns how many
-// there are and the number of the running goroutine, 0 where that is not known: see [Prepare].
-// It must have a frame of its own.
+// there are, and on which goroutine. It must have a frame of its own.
 //
 //go:noinline
-func Callers(pcs []uintptr) (n int, goroutine uintptr) {
-	at := numberAt.Load()
-	n, goroutine = callers(pcs, at)
-	if at == 0 {
-		goroutine = 0
+func Callers(pcs []uintptr) (n int, origin Origin) {
+	number, parent := numberAt.Load(), parentAt.Load()
+	n, origin.Goroutine, origin.Parent = callers(pcs, number, parent)
+	if number == 0 {
+		origin.Goroutine = 0
 	}
-	return n, goroutine
+	if parent == 0 {
+		origin.Parent = 0
+	}
+	return n, origin
 }
 
-// Goroutine is the number of the running goroutine, 0 where that is not known.
-func Goroutine() uintptr {
-	_, goroutine := Callers(nil)
-	return goroutine
+// Running is the running goroutine.
+func Running() Origin {
+	_, origin := Callers(nil)
+	return origin
 }
 
 // Frame is one frame of a stack, as [runtime.Frame] names it.

@@ -18,7 +18,7 @@ const maxDepth = 64
 //go:noinline
 func stackOf() (got, want []Frame) {
 	var ours, theirs [256]uintptr
-	n, _ := callers(ours[:], 0)
+	n, _, _ := callers(ours[:], 0, 0)
 	m := runtime.Callers(2, theirs[:])
 	return Expand(ours[:n]), Expand(theirs[:m])
 }
@@ -149,11 +149,11 @@ func TestCallers_AgreeWithTheRuntimeAtEveryDepth(t *testing.T) {
 func TestCallers_AreCutAtEveryDepthAsTheRuntimeCutsThem(t *testing.T) {
 	recurse(80, func() string {
 		var whole [128]uintptr
-		n, _ := callers(whole[:], 0)
+		n, _, _ := callers(whole[:], 0, 0)
 		for depth := range maxDepth + 1 {
 			var cut [maxDepth + 1]uintptr
 			cut[depth] = 42
-			m, _ := callers(cut[:depth], 0)
+			m, _, _ := callers(cut[:depth], 0, 0)
 			if m != min(depth, n) || !slices.Equal(cut[:m], whole[:m]) {
 				t.Errorf("depth %d: %d frames, %x, want a prefix of %x", depth, m, cut[:m], whole[:n])
 			}
@@ -226,36 +226,65 @@ func grow(n int) byte {
 	return block[n] + grow(n-1)
 }
 
-func TestGoroutine_HasTheNumberThatTheRuntimeGivesIt(t *testing.T) {
+// known skips nothing: where the places must be known and are not, it fails.
+func known(t *testing.T) bool {
+	t.Helper()
 	Prepare()
-	if numberAt.Load() == 0 {
-		if runtime.GOARCH == "amd64" || runtime.GOARCH == "arm64" {
-			t.Fatal("the place of the number was not found")
-		}
-		if got := Goroutine(); got != 0 {
-			t.Errorf("goroutine %d, whose number is not known", got)
-		}
+	if numberAt.Load() != 0 && parentAt.Load() != 0 {
+		return true
+	}
+	if runtime.GOARCH == "amd64" || runtime.GOARCH == "arm64" {
+		t.Fatalf("the places of the numbers were not found: %d, %d", numberAt.Load(), parentAt.Load())
+	}
+	if got := Running(); got != (Origin{}) {
+		t.Errorf("%+v, where numbers are not known", got)
+	}
+	return false
+}
+
+func TestOrigin_HasTheNumbersThatTheRuntimeGives(t *testing.T) {
+	if !known(t) {
 		return
 	}
 	var all sync.WaitGroup
-	for range 100 {
+	for range 50 {
 		all.Go(func() {
-			for range 10 {
-				if got, want := Goroutine(), goroutineNumber(); got != want {
-					t.Errorf("goroutine %d is called %d", want, got)
-				}
-				runtime.Gosched()
+			parent := ownNumber()
+			for range 2 {
+				all.Go(func() {
+					for range 10 {
+						if got, want := Running(), (Origin{ownNumber(), parent}); got != want {
+							t.Errorf("%+v is called %+v", want, got)
+						}
+						runtime.Gosched()
+					}
+				})
 			}
 		})
 	}
 	all.Wait()
 }
 
+func TestOrigin_KeepsAParentThatHasEnded(t *testing.T) {
+	if !known(t) {
+		return
+	}
+	parent, ended, got := make(chan uintptr, 1), make(chan struct{}), make(chan Origin)
+	go func() {
+		defer close(ended)
+		parent <- ownNumber()
+		go func() { <-ended; got <- Running() }()
+	}()
+	if want, got := <-parent, <-got; got.Parent != want {
+		t.Errorf("the parent is called %d, want %d", got.Parent, want)
+	}
+}
+
 func TestCallers_BeginWithTheCallingFunction(t *testing.T) {
 	var pcs [8]uintptr
-	n, goroutine := Callers(pcs[:])
+	n, origin := Callers(pcs[:])
 	frames := Expand(pcs[:n])
-	if len(frames) < 2 || !strings.HasSuffix(frames[0].Function, t.Name()) || goroutine != Goroutine() {
-		t.Errorf("goroutine %d, frames:\n%s", goroutine, lines(frames))
+	if len(frames) < 2 || !strings.HasSuffix(frames[0].Function, t.Name()) || origin != Running() {
+		t.Errorf("%+v, frames:\n%s", origin, lines(frames))
 	}
 }

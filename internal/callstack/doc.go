@@ -1,4 +1,4 @@
-// Package callstack says who calls: the return addresses on the stack of the running goroutine, and the goroutine's number,
+// Package callstack says who calls: the return addresses on the stack of the running goroutine, its number and its parent's,
 // in nanoseconds. It is for hooks that are called too often for [runtime.Callers].
 //
 // # Risks
@@ -11,9 +11,11 @@
 //     preempted and makes no call, so the stack cannot move meanwhile.
 //   - It reads the runtime's descriptor of the goroutine. The first two words are the bounds of the stack, which every version of
 //     Go depends on for its own prologues.
-//   - The number's place in the descriptor is no such fixed thing and differs between versions. It is searched at run time, and
-//     taken only if several goroutines find their number, as their stack traces give it, at one and the same place within
-//     the first 256 bytes. Else goroutines are not told apart: the number is 0.
+//   - The places of the goroutine's number and of its parent's in the descriptor are no such fixed things and differ between
+//     versions. They are searched at run time. Each is taken only if several goroutines with different parents find the
+//     number, as their stack traces give it, at one and the same place within the first 384 bytes. Else goroutines are not
+//     told apart, or their parents are not known: the number is 0. The smallest descriptor of a version that this module builds
+//     with has more than 400 bytes.
 //
 // Elsewhere (other architectures, gccgo, TinyGo) it is [runtime.Callers], without numbers. The race detector instruments neither
 // assembly nor what it reads here, which belongs to the running goroutine. With cgo a walk that begins in a callback from C ends

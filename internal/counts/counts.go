@@ -38,6 +38,11 @@ const (
 	Lost            // connections that broke under a query
 	ReadOnly        // statements refused with SQLSTATE 25006
 
+	// Statements that failed, by why. The hook keeps the last of each.
+	StatementTimeouts       // 57014, and the client had not asked for it
+	CachedPlanErrors        // 0A000 of a plan that was prepared before its columns changed
+	PreparedStatementErrors // 26000, 42P05, and 08P01 about a prepared statement
+
 	// ReleasedClean is the other releases: Released less those that follow. It is worked out when the counts are read.
 	ReleasedClean
 	// Releases whose connection pgxpool destroys for the state in which it came back. It may destroy others as well: those

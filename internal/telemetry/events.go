@@ -23,6 +23,7 @@ const (
 	EventReconnectAttempt   = "reconnect.attempt"
 	EventReconnectSucceeded = "reconnect.succeeded"
 	EventHealthChanged      = "health.changed"
+	EventNoticeRaised       = "notice.raised"
 	EventUsageHigh          = "pool.usage_high"
 	EventRenamed            = "pool.renamed"
 	EventStatOnly           = "pool.stat_only"
@@ -75,6 +76,8 @@ var LogEvents = []LogEvent{
 	{EventHealthChanged, levels(slog.LevelInfo, slog.LevelWarn, slog.LevelError),
 		fields("status", "previous", string(KeyState), string(KeyCause), "evidence", "advice", "runbook"),
 		"The status changed: ERROR to unhealthy, WARN to degraded, INFO otherwise. With the likeliest cause."},
+	{EventNoticeRaised, levels(slog.LevelInfo), fields(string(KeyNotice), "evidence", "advice", "runbook"),
+		"Something is no trouble of the pool and is seen from here, or will be trouble. Once an episode."},
 	{EventShutdownStarted, levels(slog.LevelInfo), fields("used"),
 		"The pool is being closed, by `Shutdown` or by the application."},
 	{EventShutdownWaiting, levels(slog.LevelInfo, slog.LevelWarn), fields("holders"),

@@ -38,6 +38,7 @@ const (
 	KeyReason   = attribute.Key("otelpool.reason")
 	KeyState    = attribute.Key("otelpool.health.state")
 	KeyCause    = attribute.Key("otelpool.cause")
+	KeyNotice   = attribute.Key("otelpool.notice")
 	KeyEvidence = attribute.Key("otelpool.leak.tier")
 	KeyAttempts = attribute.Key("otelpool.reconnect.attempts")
 )

@@ -22,9 +22,9 @@ type scenario struct {
 	server  []postgres.Option // has a server made for it
 	proxied bool              // has a network between pool and server
 	pooler  map[string]string // has a PgBouncer between them, with these settings
-	outage  bool              // takes the database away
 	cold    bool              // is there before the pool
 	quiet   bool              // no traffic beside the fault
+	says    []string          // what the first finding has to contain as well
 	tweak   func(*bench, *pgxpool.Config)
 	fault   func(b *bench) (heal func()) // breaks something; heal mends it
 }
@@ -90,10 +90,14 @@ var applicationFaults = []scenario{
 			})
 		})
 	}},
-	{name: "slow queries", truth: causes(healthcheck.CauseSlowDatabase), sizes: usual, fault: func(b *bench) func() {
-		return b.load(b.crowd(), func(ctx context.Context) { _, _ = b.pool.Exec(ctx, "SELECT pg_sleep(0.7)") })
+	{name: "slow queries, impatient callers", truth: causes(healthcheck.CauseSlowDatabase), sizes: usual, fault: func(b *bench) func() {
+		return b.load(b.crowd(), func(ctx context.Context) {
+			if conn, err := b.acquire(ctx, 500*time.Millisecond); err == nil {
+				defer conn.Release()
+				_, _ = conn.Exec(ctx, "SELECT pg_sleep(0.7)")
+			}
+		})
 	}},
-	{name: "table locked by an outsider", truth: causes(healthcheck.CauseLockContention), sizes: usual, fault: lockedTable},
 	{name: "too small a pool", truth: causes(healthcheck.CauseUndersized), sizes: []size{{2, 0}, {4, 2}}, fault: func(b *bench) func() {
 		return b.load(12*int(b.pool.Stat().MaxConns()), func(ctx context.Context) { _, _ = b.pool.Exec(ctx, "SELECT pg_sleep(0.004)") })
 	}},
@@ -119,15 +123,4 @@ func slowHook(b *bench, cfg *pgxpool.Config) {
 		}
 		return nil
 	}
-}
-
-func lockedTable(b *bench) func() {
-	_, err := b.pool.Exec(b.ctx, "CREATE TABLE "+b.name+" (n int)")
-	b.must(err)
-	outsider, err := b.connect()
-	b.must(err)
-	_, err = outsider.Exec(b.ctx, "BEGIN; LOCK TABLE "+b.name)
-	b.must(err)
-	end := b.load(b.crowd(), func(ctx context.Context) { _, _ = b.pool.Exec(ctx, "INSERT INTO "+b.name+" VALUES (1)") })
-	return func() { b.must(outsider.Close(context.Background())); end() }
 }

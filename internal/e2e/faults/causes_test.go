@@ -1,7 +1,6 @@
 package faults
 
 import (
-	"slices"
 	"testing"
 
 	"github.com/otelpool/pgx/healthcheck"
@@ -14,7 +13,7 @@ var unstaged = map[healthcheck.Cause]string{
 
 func TestCauses_EachHasAFaultThatProvesIt(t *testing.T) {
 	proved := map[healthcheck.Cause]bool{starvation: true}
-	for _, s := range slices.Concat(applicationFaults, serverFaults, networkFaults, poolerFaults) {
+	for _, s := range allFaults() {
 		proved[s.truth[0]] = true
 	}
 	for _, c := range healthcheck.Causes {

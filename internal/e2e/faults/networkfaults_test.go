@@ -13,13 +13,13 @@ import (
 
 // networkFaults happen between pool and server.
 var networkFaults = []scenario{
-	{name: "network cut", truth: causes(healthcheck.CauseUnreachable), sizes: usual, proxied: true, outage: true,
+	{name: "network cut", truth: causes(healthcheck.CauseUnreachable), sizes: usual, proxied: true,
 		fault: func(b *bench) func() { return b.network.cut() }},
-	{name: "network cut, no traffic", truth: causes(healthcheck.CauseUnreachable), sizes: usual[1:], proxied: true, outage: true,
+	{name: "network cut, no traffic", truth: causes(healthcheck.CauseUnreachable), sizes: usual[1:], proxied: true,
 		quiet: true, shows: lifetime, tweak: renewing, fault: func(b *bench) func() { return b.network.cut() }},
-	{name: "network swallows", truth: causes(healthcheck.CauseUnreachable), sizes: usual, proxied: true, outage: true, shows: silence,
+	{name: "network swallows", truth: causes(healthcheck.CauseUnreachable), sizes: usual, proxied: true, shows: silence,
 		fault: func(b *bench) func() { return b.network.spoil("timeout", map[string]int{"timeout": 0}) }},
-	{name: "network swallows, pool in use", truth: causes(healthcheck.CauseUnreachable), sizes: usual, proxied: true, outage: true, shows: silence,
+	{name: "network swallows, pool in use", truth: causes(healthcheck.CauseUnreachable), sizes: usual, proxied: true, shows: silence,
 		fault: func(b *bench) func() {
 			end := b.load(b.crowd(), func(ctx context.Context) {
 				within, cancel := context.WithTimeout(ctx, 5*time.Second)
@@ -30,7 +30,7 @@ var networkFaults = []scenario{
 			heal := b.network.spoil("timeout", map[string]int{"timeout": 0})
 			return func() { heal(); end() }
 		}},
-	{name: "network delays", truth: causes(healthcheck.CauseSlowDatabase), sizes: usual, proxied: true, fault: func(b *bench) func() {
+	{name: "network delays", truth: causes(healthcheck.CauseSlowDatabase), sizes: usual, proxied: true, says: []string{"SELECT 1 from here"}, fault: func(b *bench) func() {
 		end := b.load(b.crowd(), func(ctx context.Context) { _, _ = b.pool.Exec(ctx, "SELECT 1"); sleep(ctx, 10*time.Millisecond) })
 		heal := b.network.spoil("latency", map[string]int{"latency": 100})
 		return func() { heal(); end() }

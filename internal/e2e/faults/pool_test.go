@@ -148,6 +148,13 @@ func (b *bench) exec(sql string) {
 // connect is a session of the pool's role outside the pool.
 func (b *bench) connect() (*pgx.Conn, error) { return pgx.Connect(b.ctx, b.dsn) }
 
+// acquire takes a connection from the pool, or gives up in time.
+func (b *bench) acquire(ctx context.Context, timeout time.Duration) (*pgxpool.Conn, error) {
+	within, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	return b.pool.Acquire(within)
+}
+
 func (b *bench) must(err error) {
 	b.t.Helper()
 	if err != nil {
@@ -173,6 +180,7 @@ func unwell(r healthcheck.Report) bool { return r.Status > healthcheck.Healthy }
 
 func isStarved(f healthcheck.Finding) bool { return f.Cause == healthcheck.CauseProcessStarved }
 
+// contains says whether the text is anywhere in the first finding.
 func said(r healthcheck.Report) healthcheck.Cause {
 	if len(r.Findings) == 0 {
 		return ""

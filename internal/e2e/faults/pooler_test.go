@@ -38,12 +38,12 @@ var poolerFaults = []scenario{
 				_, _ = b.pool.Exec(within, "SELECT pg_sleep(0.02)")
 			})
 		}},
-	{name: "behind a pooler: no client allowed", truth: causes(healthcheck.CauseTooManyConnections), sizes: usual, own: true, outage: true, cold: true,
+	{name: "behind a pooler: no client allowed", truth: causes(healthcheck.CauseTooManyConnections), sizes: usual, own: true, cold: true,
 		pooler: fewClients, tweak: unprepared, fault: usedUp},
 	{name: "behind a pooler: server stopped", truth: causes(healthcheck.CauseUnreachable, healthcheck.CauseServerShutdown), sizes: usual, own: true,
-		outage: true, pooler: byTransaction, tweak: unprepared, shows: retry, fault: stopped},
+		pooler: byTransaction, tweak: unprepared, shows: retry, fault: stopped},
 	{name: "behind a pooler: server killed, sessions kept", truth: causes(healthcheck.CauseUnreachable), sizes: usual[:1], own: true,
-		outage: true, pooler: bySession, shows: retry, fault: killed},
+		pooler: bySession, shows: retry, fault: killed},
 	{name: "behind a pooler: leak", truth: causes(healthcheck.CauseLeak), sizes: usual, own: true, pooler: byTransaction, tweak: unprepared, shows: threshold,
 		fault: func(b *bench) func() {
 			tx, err := b.pool.Begin(b.ctx)

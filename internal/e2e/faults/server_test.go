@@ -18,39 +18,39 @@ const silence = 10 * time.Second
 
 // serverFaults happen to the server, or to what it knows of us.
 var serverFaults = []scenario{
-	{name: "server stopped", truth: causes(healthcheck.CauseServerShutdown), sizes: usual, own: true, outage: true, fault: stopped},
+	{name: "server stopped", truth: causes(healthcheck.CauseServerShutdown), sizes: usual, own: true, fault: stopped},
 	{name: "server stopped, no traffic", truth: causes(healthcheck.CauseServerShutdown, healthcheck.CauseUnreachable), sizes: usual[1:], own: true,
-		outage: true, quiet: true, shows: lifetime, tweak: renewing, fault: stopped},
-	{name: "server restarted", truth: causes(healthcheck.CauseServerShutdown), sizes: usual, own: true, outage: true, fault: func(b *bench) func() {
+		quiet: true, shows: lifetime, tweak: renewing, fault: stopped},
+	{name: "server restarted", truth: causes(healthcheck.CauseServerShutdown), sizes: usual, own: true, fault: func(b *bench) func() {
 		b.must(b.server.Restart(context.Background()))
 		return func() {}
 	}},
-	{name: "server killed", truth: causes(healthcheck.CauseUnreachable), sizes: usual, own: true, outage: true, fault: killed},
+	{name: "server killed", truth: causes(healthcheck.CauseUnreachable), sizes: usual, own: true, fault: killed},
 	{name: "server killed, no traffic", truth: causes(healthcheck.CauseUnreachable), sizes: usual[1:], own: true,
-		outage: true, quiet: true, shows: lifetime, tweak: renewing, fault: killed},
-	{name: "server paused (black hole)", truth: causes(healthcheck.CauseUnreachable), sizes: usual, own: true, outage: true, shows: silence,
+		quiet: true, shows: lifetime, tweak: renewing, fault: killed},
+	{name: "server paused (black hole)", truth: causes(healthcheck.CauseUnreachable), sizes: usual, own: true, shows: silence,
 		fault: func(b *bench) func() {
 			b.must(b.server.Pause())
 			return func() { b.must(b.server.Resume()) }
 		}},
-	{name: "server starting up", truth: causes(healthcheck.CauseServerStarting), sizes: usual, own: true, outage: true, cold: true, fault: recovering},
-	{name: "every backend terminated", truth: causes(healthcheck.CauseServerShutdown), sizes: usual, outage: true, fault: func(b *bench) func() {
+	{name: "server starting up", truth: causes(healthcheck.CauseServerStarting), sizes: usual, own: true, cold: true, fault: recovering},
+	{name: "every backend terminated", truth: causes(healthcheck.CauseServerShutdown), sizes: usual, fault: func(b *bench) func() {
 		return b.load(1, func(ctx context.Context) {
 			_ = b.server.Exec(ctx, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = $1", b.name)
 			sleep(ctx, 200*time.Millisecond)
 		})
 	}},
-	{name: "password changed", truth: causes(healthcheck.CauseRejectedCredentials), sizes: usual, own: true, outage: true, fault: func(b *bench) func() {
+	{name: "password changed", truth: causes(healthcheck.CauseRejectedCredentials), sizes: usual, own: true, fault: func(b *bench) func() {
 		b.exec("ALTER ROLE app PASSWORD 'another'")
 		b.pool.Reset()
 		return func() { b.exec("ALTER ROLE app PASSWORD 'app'") }
 	}},
-	{name: "role without CONNECT", truth: causes(healthcheck.CauseRejectedCredentials), sizes: usual, own: true, outage: true, fault: func(b *bench) func() {
+	{name: "role without CONNECT", truth: causes(healthcheck.CauseRejectedCredentials), sizes: usual, own: true, fault: func(b *bench) func() {
 		b.exec("REVOKE CONNECT ON DATABASE faults FROM PUBLIC")
 		b.pool.Reset()
 		return func() { b.exec("GRANT CONNECT ON DATABASE faults TO PUBLIC") }
 	}},
-	{name: "no connection left on the server", truth: causes(healthcheck.CauseTooManyConnections), sizes: usual, outage: true, cold: true,
+	{name: "no connection left on the server", truth: causes(healthcheck.CauseTooManyConnections), sizes: usual, cold: true,
 		server: []postgres.Option{postgres.WithMaxConnections(30)}, fault: usedUp},
 	{name: "server read-only", truth: causes(healthcheck.CauseReadOnly), sizes: usual, own: true, fault: func(b *bench) func() {
 		b.exec("ALTER SYSTEM SET default_transaction_read_only = on")

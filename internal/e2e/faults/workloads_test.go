@@ -123,6 +123,31 @@ var workloads = []workload{
 		b.workers.Go(func() { _, _ = conn.Conn().WaitForNotification(ctx); conn.Release() })
 		return cancel
 	}},
+	{name: "listeners in a pool that has room", sizes: usual[1:], run: func(b *bench) func() {
+		ctx, cancel := context.WithCancel(b.ctx)
+		for range 3 {
+			conn, err := b.pool.Acquire(b.ctx)
+			b.must(err)
+			_, err = conn.Exec(b.ctx, "LISTEN news")
+			b.must(err)
+			b.workers.Go(func() { _, _ = conn.Conn().WaitForNotification(ctx); conn.Release() })
+		}
+		b.traffic()
+		return cancel
+	}},
+	{name: "slow consumer of rows", sizes: usual[:1], run: func(b *bench) func() {
+		b.traffic()
+		return b.load(1, func(ctx context.Context) {
+			rows, err := b.pool.Query(ctx, "SELECT generate_series(1, 500)")
+			if err != nil {
+				return
+			}
+			defer rows.Close()
+			for rows.Next() && ctx.Err() == nil {
+				sleep(ctx, 20*time.Millisecond)
+			}
+		})
+	}},
 	{name: "rolling Reset", sizes: usual[:1], run: func(b *bench) func() {
 		b.traffic()
 		return b.load(1, func(ctx context.Context) { b.pool.Reset(); sleep(ctx, 300*time.Millisecond) })

@@ -91,6 +91,9 @@ var seen = strings.NewReplacer("$job", "otelpool-demo", "$service", "otelpool-de
 var unseen = map[string]string{
 	"rule PoolNotReporting":  "a pool that is gone is so for minutes",
 	"rule PoolHealthUnknown": "a pool is unknown only at its beginning and its end, which the rule leaves out",
+
+	"rule otelpool:server_connections:limit": "there is no postgres_exporter",
+	"rule PoolsExceedServer":                 "nobody has written down what the play's server takes",
 }
 
 // queries are all that anybody is meant to ask Prometheus, with where they come from.

@@ -12,9 +12,9 @@ import (
 )
 
 // sample is a view as the judge wants it: the one place where the hook's words and the judge's meet.
-func sample(v *view.View, late time.Duration, closed bool) healthcheck.Sample {
+func sample(v *view.View, late time.Duration, closed bool, config []healthcheck.Notice) healthcheck.Sample {
 	s := healthcheck.Sample{
-		At: v.At, Late: late, HasTracer: v.HasHook, Closed: closed, Server: v.Probe.Server, Probe: v.Probe.Probe,
+		At: v.At, Late: late, HasTracer: v.HasHook, Closed: closed, Server: v.Probe.Server, Probe: v.Probe.Probe, Config: config,
 		Pool: healthcheck.PoolCounts{
 			Total: v.Stat.Total, Idle: v.Stat.Idle, Used: v.Stat.Used, Constructing: v.Stat.Constructing, Max: v.Stat.Max,
 		},
@@ -26,6 +26,8 @@ func sample(v *view.View, late time.Duration, closed bool) healthcheck.Sample {
 	}
 	s.Counts = v.Hook.Counters.Counts
 	s.Traffic, s.Connect = traffic(&v.Hook), connects(&v.Hook)
+	s.Errors = queryErrors(&v.Hook.Faults)
+	s.LookSkipped = v.Hook.LookSkipped
 	s.Holders, s.Waiters = heldConns(v.Hook.Holders), pendingAcquires(v.Hook.Waiters)
 	s.Pooled = pooled(v)
 	s.Canceled = canceledHolds(v.Hook.Canceled)
@@ -67,15 +69,25 @@ func pooled(v *view.View) bool {
 	return slices.ContainsFunc(v.Hook.Holders, func(h tracer.Holder) bool { return pooler.IsKey(h.PID) })
 }
 
+func queryErrors(f *tracer.Faults) healthcheck.QueryErrors {
+	return healthcheck.QueryErrors{
+		StatementTimeout:  healthcheck.QueryError(f.StatementTimeout),
+		CachedPlan:        healthcheck.QueryError(f.CachedPlan),
+		PreparedStatement: healthcheck.QueryError(f.PreparedStatement),
+	}
+}
+
 func heldConns(held []tracer.Holder) []healthcheck.HeldConn {
 	held = held[:min(len(held), healthcheck.MaxHolders)]
 	out := make([]healthcheck.HeldConn, 0, len(held))
 	for i := range held {
 		h := &held[i]
 		out = append(out, healthcheck.HeldConn{
-			Site: h.Site, Age: h.Age, Idle: h.Idle, Querying: h.Querying, InTx: h.InTx,
-			Leaked: h.Evidence >= tracer.EvidenceIdleHeld, Orphaned: h.Evidence >= tracer.EvidenceOrphaned,
+			Site: h.Site, Age: h.Age, Idle: h.Idle, Querying: h.Querying, InTx: h.InTx, Queries: h.Queries, QueryTime: h.QueryTime,
+			NoDeadline: h.NoDeadline,
+			Leaked:     h.Evidence >= tracer.EvidenceIdleHeld, Orphaned: h.Evidence >= tracer.EvidenceOrphaned,
 			Expected: h.Expected != "", NestedAcquire: h.NestedAcquire, PID: h.PID,
+			Open: h.Open, Listening: h.Listening, Producing: h.Producing, Doing: h.Doing, Activity: h.Activity,
 		})
 	}
 	return out

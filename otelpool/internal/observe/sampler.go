@@ -28,9 +28,10 @@ type Config struct {
 	Policy   healthcheck.Policy
 	Guard    *guard.Guard
 
-	Probe   func() (view.Probe, []view.Event) // its state, and its events since it was asked last
-	Publish func(*view.View)                  // must not block
-	Gone    func()                            // the application closed the pool, and it is drained; called once, on a goroutine of its own
+	Audit   func(*view.View) []healthcheck.Notice // of the configuration; must not block
+	Probe   func() (view.Probe, []view.Event)     // its state, and its events since it was asked last
+	Publish func(*view.View)                      // must not block
+	Gone    func()                                // the application closed the pool, and it is drained; called once, on a goroutine of its own
 }
 
 // Sampler makes views. The latest can be read at any time, by anybody.
@@ -51,6 +52,7 @@ type Sampler struct {
 	judge       *healthcheck.Judge
 	transitions int64
 	outages     outages
+	episodes    episodes
 	minute      lastMinute
 	history     []view.Point
 	closing     hostClose
@@ -129,6 +131,7 @@ func (s *Sampler) run(ctx context.Context) {
 			late := now.Sub(previous) - s.Interval
 			previous = now
 			s.look(max(0, late))
+			previous = previous.Add(s.Latest().Hook.LookTook) // that was our doing: nobody was starved
 			if s.closing.drained {
 				go s.Gone() // it waits for this loop
 				return
@@ -163,11 +166,13 @@ func (s *Sampler) tick(now time.Time, late time.Duration) {
 	v.Probe = probe
 	v.Events = append(v.Events, attempts...)
 
-	v.Report = s.judge.Judge(sample(v, late, s.draining.Load()))
+	v.Report = s.judge.Judge(sample(v, late, s.draining.Load(), s.Audit(v)))
 	if previous != nil && previous.Report.State != v.Report.State {
 		s.transitions++
 	}
 	v.Transitions = s.transitions
+	v.Events = append(v.Events, s.episodes.follow(v.Report)...)
+	v.Notices = s.episodes.raised
 	ended := s.outages.follow(v.Report, &v.Probe)
 	if s.stopping && ended == nil {
 		ended = s.outages.end(v.Report)

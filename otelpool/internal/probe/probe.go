@@ -38,8 +38,9 @@ type Config struct {
 // Close waits.
 type Probe struct {
 	Config
-	life  context.Context // ends with the pool, and every session with it
-	abort context.CancelFunc
+	application string          // of the pool's sessions
+	life        context.Context // ends with the pool, and every session with it
+	abort       context.CancelFunc
 
 	mu     sync.Mutex // guards the rest; never held while anything else runs
 	state  view.Probe
@@ -66,6 +67,7 @@ func New(c Config) *Probe {
 	if conn.RuntimeParams == nil {
 		conn.RuntimeParams = make(map[string]string, 1)
 	}
+	application := conn.RuntimeParams["application_name"]
 	conn.RuntimeParams["application_name"] = name // poolers refuse most other parameters
 	if conn.ConnectTimeout <= 0 || conn.ConnectTimeout > timeout {
 		conn.ConnectTimeout = timeout // of each address
@@ -73,7 +75,7 @@ func New(c Config) *Probe {
 	conn.DefaultQueryExecMode = pgx.QueryExecModeExec // nothing prepared stays behind in a connection pooler
 	conn.StatementCacheCapacity, conn.DescriptionCacheCapacity = 0, 0
 	c.Conn = conn
-	p := &Probe{Config: c}
+	p := &Probe{Config: c, application: application}
 	p.life, p.abort = context.WithCancel(context.Background())
 	return p
 }
@@ -110,14 +112,15 @@ func wanted(previous, v *view.View) bool {
 	case r.Status == healthcheck.Degraded, r.Status == healthcheck.Unhealthy:
 		return true
 	default:
-		return aboutToDegrade(r) || neverUsed(r) || connectsFailing(previous, v)
+		return aboutToDegrade(v) || neverUsed(r) || connectsFailing(previous, v)
 	}
 }
 
-// aboutToDegrade says that the pool will be called unwell if the next sample is like this one, and that its holders are to
-// blame. Whether they wait for locks, or for a server that is gone, only asking it can tell, and the first finding is to be right.
-func aboutToDegrade(r *healthcheck.Report) bool {
-	return r.Verdict > healthcheck.Healthy && r.Usage >= 0.9 // less than full for as long as a connection changes hands
+// aboutToDegrade says that the pool will be called unwell if the next sample is like this one, and that its holders may be to
+// blame: it is full, or somebody waits. Whether they wait for locks, or for a server that is gone, only asking it can tell, and
+// the first finding is to be right.
+func aboutToDegrade(v *view.View) bool {
+	return v.Report.Verdict > healthcheck.Healthy && (v.Report.Usage >= 1 || v.Waiting() > 0)
 }
 
 // neverUsed says that the pool has connected to nothing because nobody wanted anything. Those who wait for it to be ready
@@ -209,16 +212,15 @@ func (p *Probe) missing(since time.Time) bool {
 	return !since.IsZero() && !(p.state.Pooled && p.state.OKAt.After(since))
 }
 
-// held lists the backends of the connections in use, as of the latest view.
-func (p *Probe) held() (pids []int32) {
-	p.mu.Lock()
-	v := p.latest
-	p.mu.Unlock()
-	if v == nil || p.pooled() {
-		return nil // a pooler's PIDs are no backend's, or another one's
+// held lists the backends of the connections in use now: where callers give up, those of a moment ago are closed already.
+func (p *Probe) held() []int32 {
+	pids := []int32{} // nil would be NULL, of which nothing is true
+	if p.Hook == nil || p.pooled() {
+		return pids // a pooler's PIDs are no backend's, or another one's
 	}
-	for i := range v.Hook.Holders {
-		pids = append(pids, int32(v.Hook.Holders[i].PID))
+	holders := p.Hook.Holders()
+	for i := range holders[:min(len(holders), healthcheck.MaxHolders)] {
+		pids = append(pids, int32(holders[i].PID))
 	}
 	return pids
 }

@@ -3,12 +3,12 @@ package probe
 import (
 	"context"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"github.com/otelpool/pgx/healthcheck"
+	"github.com/otelpool/pgx/internal/redact"
 )
 
 // serverSQL asks how full the server is and whether it takes writes.
@@ -19,56 +19,76 @@ SELECT (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backe
        current_setting('default_transaction_read_only')::bool,
        (SELECT count(*) FROM pg_stat_activity WHERE usename = current_user AND datname = current_database())`
 
+// runningSQL asks who else has the server's CPU, or wants it: not the given backends, nor others of the same role and
+// application, which are this program on other machines.
+const runningSQL = `
+SELECT coalesce(sum(n), 0)::int, coalesce((array_agg(application_name ORDER BY n DESC))[1], '')
+FROM (SELECT application_name, count(*) AS n FROM pg_stat_activity
+      WHERE backend_type = 'client backend' AND state = 'active' AND wait_event IS NULL
+        AND pid <> ALL($1) AND pid <> pg_backend_pid() AND NOT (usename = current_user AND application_name = $2)
+      GROUP BY application_name) others`
+
 // backendsSQL asks what the server is doing for the given backends. Any role may see its own; of others it sees nulls.
 const backendsSQL = `
-SELECT pid, coalesce(state, ''), coalesce(wait_event_type, ''), coalesce(wait_event, ''),
-       CASE WHEN wait_event_type = 'Lock' THEN pg_blocking_pids(pid) ELSE '{}' END,
+SELECT pid, coalesce(backend_type, ''), coalesce(application_name, ''), coalesce(state, ''),
+       coalesce(wait_event_type, ''), coalesce(wait_event, ''),
        coalesce(extract(epoch FROM clock_timestamp() - state_change), 0)::float8,
-       coalesce(extract(epoch FROM clock_timestamp() - query_start), 0)::float8
+       coalesce(extract(epoch FROM clock_timestamp() - query_start), 0)::float8,
+       coalesce(extract(epoch FROM clock_timestamp() - xact_start), 0)::float8
 FROM pg_stat_activity WHERE pid = ANY($1)`
 
-// look asks the server about itself and about the connections that are held.
+// look asks the server about itself and about the connections that are held: in one round trip, another one that is measured,
+// and a few more if somebody waits for a lock.
 func (p *Probe) look(ctx context.Context, conn *pgx.Conn) (*healthcheck.ServerView, error) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	view := &healthcheck.ServerView{At: time.Now()}
-	err := conn.QueryRow(ctx, serverSQL).Scan(&view.Connections, &view.MaxConns, &view.InRecovery, &view.ReadOnly, &view.Sessions)
-	if err != nil {
-		return nil, fmt.Errorf("ask the server about itself: %w", err)
+	view, pids := &healthcheck.ServerView{At: time.Now()}, p.held()
+	var questions pgx.Batch
+	questions.Queue(serverSQL).QueryRow(func(row pgx.Row) error {
+		return row.Scan(&view.Connections, &view.MaxConns, &view.InRecovery, &view.ReadOnly, &view.Sessions)
+	})
+	questions.Queue(backendsSQL, pids).Query(func(rows pgx.Rows) (err error) {
+		view.Backends, err = pgx.CollectRows(rows, scanBackend)
+		return err
+	})
+	questions.Queue(runningSQL, pids, p.application).QueryRow(func(row pgx.Row) error {
+		return row.Scan(&view.Running, &view.RunningMost)
+	})
+	if err := conn.SendBatch(ctx, &questions).Close(); err != nil {
+		return nil, fmt.Errorf("ask the server about itself and our backends: %w", err)
 	}
 	view.ReadOnly = view.ReadOnly || view.InRecovery
-	pids := p.held()
-	if len(pids) == 0 {
-		return view, nil
+	if err := askLimits(ctx, conn, view); err != nil {
+		return nil, err
 	}
+	view.RunningMost = redact.Text(view.RunningMost)
+	var err error
+	if view.Blockers, err = findBlockers(ctx, conn, view.Backends); err != nil {
+		return nil, fmt.Errorf("ask the server who blocks ours: %w", err)
+	}
+	begun := time.Now()
+	if err := conn.Ping(ctx); err != nil {
+		return nil, fmt.Errorf("measure a round trip: %w", err)
+	}
+	view.RoundTrip = time.Since(begun)
+	return view, nil
+}
+
+func backends(ctx context.Context, conn *pgx.Conn, pids []int32) ([]healthcheck.Backend, error) {
 	rows, err := conn.Query(ctx, backendsSQL, pids)
 	if err != nil {
-		return nil, fmt.Errorf("ask the server about our backends: %w", err)
+		return nil, err
 	}
-	view.Backends, err = pgx.CollectRows(rows, scanBackend)
-	if err != nil {
-		return nil, fmt.Errorf("ask the server about our backends: %w", err)
-	}
-	for i := range view.Backends {
-		b := &view.Backends[i]
-		b.BlockedByOurs = len(b.BlockedBy) > 0 && !slices.ContainsFunc(b.BlockedBy, func(pid uint32) bool {
-			return !slices.Contains(pids, int32(pid))
-		})
-	}
-	return view, nil
+	return pgx.CollectRows(rows, scanBackend)
 }
 
 func scanBackend(row pgx.CollectableRow) (healthcheck.Backend, error) {
 	var b healthcheck.Backend
 	var pid int32
-	var blockers []int32
-	var state, query float64
-	err := row.Scan(&pid, &b.State, &b.WaitEventType, &b.WaitEvent, &blockers, &state, &query)
-	b.PID = uint32(pid)
-	for _, blocker := range blockers {
-		b.BlockedBy = append(b.BlockedBy, uint32(blocker))
-	}
-	b.StateFor, b.QueryFor = fromSeconds(state), fromSeconds(query)
+	var state, query, xact float64
+	err := row.Scan(&pid, &b.Type, &b.Application, &b.State, &b.WaitEventType, &b.WaitEvent, &state, &query, &xact)
+	b.PID, b.Application = uint32(pid), redact.Text(b.Application)
+	b.StateFor, b.QueryFor, b.XactFor = fromSeconds(state), fromSeconds(query), fromSeconds(xact)
 	return b, err
 }
 

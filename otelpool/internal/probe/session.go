@@ -2,6 +2,7 @@ package probe
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -115,24 +116,34 @@ func (p *Probe) pooled() bool {
 	return p.state.Pooled
 }
 
+// Looks at the server. Where callers give up in less time than lies between two ticks, a look may come when all of them have just
+// begun anew: then another one follows soon.
+const (
+	lookAgainAfter = 150 * time.Millisecond
+	looksPerTick   = 4
+)
+
 // watch looks at our backends once a tick until ctx is done or the connection breaks. It says whether the server ever
 // answered.
 func (p *Probe) watch(ctx context.Context, conn *pgx.Conn) (answered bool) {
-	tick := time.NewTicker(max(time.Second, p.Interval))
+	interval := max(time.Second, p.Interval)
+	tick := time.NewTicker(interval)
 	defer tick.Stop()
 	for {
-		seen, err := p.look(ctx, conn)
-		if err != nil && conn.IsClosed() {
-			return answered // anything else is an answer, if not one that we understand
-		}
-		answered = true
-		p.note(func(s *view.Probe) {
-			if ctx.Err() == nil {
-				s.Server, s.OKAt = seen, time.Now()
+		for range looksPerTick {
+			seen, err := p.look(ctx, conn)
+			if err != nil && conn.IsClosed() {
+				return answered // anything else is an answer, if not one that we understand
 			}
-		})
-		if p.pooled() {
-			return answered // a pooler may have few sessions, and lend each for as long as it is connected: leave it to others meanwhile
+			answered = true
+			p.saw(ctx, seen, 2*interval)
+			if p.pooled() {
+				return answered // a pooler may have few sessions, and lend each for as long as it is connected: leave it to others meanwhile
+			}
+			if !p.sawNothing(seen) {
+				break
+			}
+			pause(ctx, lookAgainAfter)
 		}
 		select {
 		case <-ctx.Done():
@@ -140,4 +151,31 @@ func (p *Probe) watch(ctx context.Context, conn *pgx.Conn) (answered bool) {
 		case <-tick.C:
 		}
 	}
+}
+
+// saw notes a look. One that tells nothing does not replace, for a while, one that does.
+func (p *Probe) saw(ctx context.Context, seen *healthcheck.ServerView, keep time.Duration) {
+	p.note(func(s *view.Probe) {
+		if ctx.Err() != nil {
+			return
+		}
+		s.OKAt = time.Now()
+		if old := s.Server; old == nil || seen == nil || telling(seen) || !telling(old) || seen.At.Sub(old.At) > keep {
+			s.Server = seen
+		}
+	})
+}
+
+// sawNothing says that requests wait for connections, and that a look did not tell what those in use do.
+func (p *Probe) sawNothing(seen *healthcheck.ServerView) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return seen != nil && !telling(seen) && p.latest != nil && p.latest.Waiting() > 0
+}
+
+// telling says whether a look found any of ours at work, and, if that waits for a lock, for whom.
+func telling(v *healthcheck.ServerView) bool {
+	return slices.ContainsFunc(v.Backends, func(b healthcheck.Backend) bool {
+		return b.State == "active" && (b.WaitEventType != "Lock" || len(b.BlockedBy) > 0)
+	})
 }

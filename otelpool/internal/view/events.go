@@ -31,6 +31,12 @@ type OutageEnded struct {
 	Status healthcheck.Status // after it
 }
 
+// NoticeRaised is the beginning of a notice's episode.
+type NoticeRaised struct {
+	At     time.Time
+	Notice healthcheck.Notice
+}
+
 // Drain is a step on a pool's way to being closed.
 type Drain struct {
 	Step     DrainStep

@@ -32,6 +32,8 @@ type View struct {
 	Health      *healthcheck.Snapshot // the report with the figures beside it, for health endpoints
 	Transitions int64                 // changes of state so far
 
+	Notices map[healthcheck.NoticeKind]int64 // episodes so far; a kind that was never raised is absent
+
 	IdleRatio      float64       // share of the held time of the last minute without a query
 	IdleRatioKnown bool          // false while nothing was held
 	MeanWait       time.Duration // of the acquires that ended in the last minute, failed ones included

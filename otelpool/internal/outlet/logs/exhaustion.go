@@ -104,7 +104,7 @@ func bySite(held []tracer.Holder) []siteHolders {
 		s := &sites[at]
 		s.count++
 		s.oldest = max(s.oldest, h.Age)
-		if !h.Querying {
+		if !h.Querying && !h.Listening {
 			s.idle++
 		}
 		if h.Evidence >= tracer.EvidenceIdleHeld {

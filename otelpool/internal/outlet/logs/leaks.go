@@ -99,7 +99,11 @@ func (o *Outlet) logLeak(g leakGroup) {
 		return
 	}
 	attrs = append(attrs, slog.String(string(semconv.CodeStacktraceKey), view.FormatStack(h.Stack)))
-	o.emit(ctx, slog.LevelWarn, telemetry.EventLeakSuspected, "connection may be leaked, taken at "+h.Site, attrs...)
+	message := "connection may be leaked, taken at " + h.Site
+	if h.Doing != "" {
+		message += "; its goroutine " + h.Doing
+	}
+	o.emit(ctx, slog.LevelWarn, telemetry.EventLeakSuspected, message, attrs...)
 }
 
 // holderAttrs is a holder as log attributes. The place has the conventions' names.

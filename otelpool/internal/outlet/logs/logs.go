@@ -95,6 +95,8 @@ func (o *Outlet) logEvents(events []view.Event) {
 			o.logAttempt(e)
 		case view.OutageEnded:
 			o.logOutage(e)
+		case view.NoticeRaised:
+			o.logNotice(e)
 		case view.Drain:
 			o.logDrain(e)
 		case view.Renamed:

@@ -157,6 +157,18 @@ func TestUsageHigh_IsAWarningOnlyWhereThePolicyJudgesUsage(t *testing.T) {
 	}
 }
 
+func TestNotice_IsWrittenOnceItIsRaised(t *testing.T) {
+	o, k := open(t)
+	notice := healthcheck.NewNotice(healthcheck.NoticeNoConnectTimeout, "No connect_timeout is set.", []string{"ConnectTimeout is 0s"}, "Set one.")
+	o.Post(view.NoticeRaised{At: minute, Notice: notice})
+	o.Close(never)
+	got := k.of(telemetry.EventNoticeRaised)
+	if len(got) != 1 || got[0].message != notice.Summary || got[0].fields["otelpool.notice"].String() != "no_connect_timeout" ||
+		got[0].fields["advice"].String() != "Set one." || got[0].fields["runbook"].String() != notice.Runbook {
+		t.Errorf("%v", got)
+	}
+}
+
 func TestDropped_IsWrittenWithTheirNumber(t *testing.T) {
 	k := newKeeper(t)
 	let := make(chan struct{})

@@ -63,6 +63,34 @@ func TestHealth_IsUnknownWhereTheLastJudgementIsTooOld(t *testing.T) {
 	}
 }
 
+func TestNotices_AreOneWhileTheyLastAndCountedByEpisode(t *testing.T) {
+	const kind = healthcheck.NoticeNoConnectTimeout
+	for age, want := range map[time.Duration]int64{0: 1, 4 * time.Second: 0} {
+		got := read(t, &view.View{
+			Interval: time.Second, Notices: map[healthcheck.NoticeKind]int64{kind: 3},
+			Report: &healthcheck.Report{At: time.Now().Add(-age), Status: healthcheck.Healthy, Notices: []healthcheck.Notice{{Kind: kind}}},
+		})
+		now := ofNotice(t, got["otelpool.health.notice"].(metricdata.Gauge[int64]).DataPoints)
+		raised := ofNotice(t, got["otelpool.notices"].(metricdata.Sum[int64]).DataPoints)
+		if now[kind] != want || raised[kind] != 3 || raised[healthcheck.NoticeCachedPlan] != 0 {
+			t.Errorf("after %v: now %v, raised %v", age, now, raised)
+		}
+	}
+}
+
+// ofNotice are the points by kind; each kind has one.
+func ofNotice(t *testing.T, points []metricdata.DataPoint[int64]) map[healthcheck.NoticeKind]int64 {
+	out := make(map[healthcheck.NoticeKind]int64)
+	for _, p := range points {
+		kind, _ := p.Attributes.Value("otelpool.notice")
+		out[healthcheck.NoticeKind(kind.AsString())] = p.Value
+	}
+	if len(points) != len(healthcheck.NoticeKinds) || len(out) != len(points) {
+		t.Errorf("%d points for %d kinds", len(points), len(healthcheck.NoticeKinds))
+	}
+	return out
+}
+
 func TestTable_EveryRowIsReadInOneWay(t *testing.T) {
 	for _, in := range Table {
 		switch {

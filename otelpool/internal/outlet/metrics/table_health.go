@@ -63,6 +63,26 @@ var health = []Instrument{
 		},
 	},
 	{
+		Name: "otelpool.health.notice", Unit: "{notice}", Kind: Gauge,
+		Description: "1 for each notice that the last report carries, 0 for the others.",
+		Attribute:   telemetry.KeyNotice,
+		points: func(v *view.View, emit emit) {
+			for _, kind := range healthcheck.NoticeKinds {
+				emit(one(v.Report.HasNotice(kind)), string(kind))
+			}
+		},
+	},
+	{
+		Name: "otelpool.notices", Unit: "{notice}", Kind: Counter,
+		Description: "Notices raised, by kind. One that stays is counted once.",
+		Attribute:   telemetry.KeyNotice,
+		points: func(v *view.View, emit emit) {
+			for _, kind := range healthcheck.NoticeKinds {
+				emit(float64(v.Notices[kind]), string(kind))
+			}
+		},
+	},
+	{
 		Name: "otelpool.health.transitions", Unit: "{transition}", Kind: Counter,
 		Description: "Changes of state.",
 		value:       func(v *view.View) float64 { return float64(v.Transitions) },

@@ -60,6 +60,8 @@ func status(h tracer.Holder) string {
 		return "leaking"
 	case h.Querying:
 		return "querying"
+	case h.Listening:
+		return "listening"
 	case h.InTx:
 		return "idle_in_transaction"
 	}
