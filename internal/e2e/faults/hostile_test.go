@@ -52,7 +52,7 @@ func TestLogHandler_ChangesNoVerdict(t *testing.T) {
 
 func scenarioNamed(t *testing.T, name string) scenario {
 	t.Helper()
-	all := slices.Concat(applicationFaults, serverFaults, networkFaults, poolerFaults)
+	all := allFaults()
 	i := slices.IndexFunc(all, func(s scenario) bool { return s.name == name })
 	if i < 0 {
 		t.Fatalf("there is no scenario %q", name)
