@@ -107,7 +107,7 @@ func TestNestedAcquire_ReachesAcrossGoroutinesThatWaitForEachOther(t *testing.T)
 					}
 					defer rows.Close()
 				}
-				f.hold(&all, func() { _, _ = w.pool.Acquire(ctx) }, quit)
+				f.hold(&all, func() { w.waitUntil(ctx) }, quit)
 			})
 			snap := w.until(func(snap tracer.Snapshot) bool {
 				if len(snap.Holders) != 1 || len(snap.Waiters) != 1 {
@@ -163,7 +163,7 @@ func TestNestedAcquire_IsNoLeak(t *testing.T) {
 		}
 		defer conn.Release()
 		var child sync.WaitGroup
-		child.Go(func() { close(waits); _, _ = w.pool.Acquire(ctx) })
+		child.Go(func() { close(waits); w.waitUntil(ctx) })
 		child.Wait()
 	})
 	<-waits

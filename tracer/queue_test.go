@@ -115,7 +115,7 @@ func TestNestedAcquire_IsNotTwoGoroutinesThatShareAContext(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		conn := w.acquire(ctx)
 		var all sync.WaitGroup
-		all.Go(func() { _, _ = w.pool.Acquire(ctx) })
+		all.Go(func() { w.waitUntil(ctx) })
 		synctest.Wait()
 		w.checkNotNested()
 		cancel()
@@ -136,7 +136,7 @@ func TestNestedAcquire_IsNotALaterGoroutineBehindALeak(t *testing.T) {
 			synctest.Wait()
 			ctx, cancel := context.WithCancel(t.Context())
 			for range 20 {
-				all.Go(func() { _, _ = w.pool.Acquire(ctx) })
+				all.Go(func() { w.waitUntil(ctx) })
 			}
 			synctest.Wait()
 			w.checkNotNested()

@@ -152,6 +152,14 @@ func (s *Sampler) tick(now time.Time, late time.Duration) {
 		Limits: s.Limits, HasHook: s.Hook != nil,
 	}
 	v.Events = s.followClose(now)
+	s.read(v, late)
+	s.conclude(v, previous, late)
+	s.latest.Store(v)
+	s.Publish(v)
+}
+
+// read asks the hook, the pool and the probe.
+func (s *Sampler) read(v *view.View, late time.Duration) {
 	if s.Hook != nil {
 		v.Hook = s.Hook.Sweep(func() int { return int(s.Pool.Stat().AcquiredConns()) }, s.starvedFor(late))
 		v.Hook.Counters.Counts = s.monotonic(v.Hook.Counters.Counts)
@@ -161,11 +169,13 @@ func (s *Sampler) tick(now time.Time, late time.Duration) {
 	}
 	v.Stat = readStat(s.Pool)
 	s.minute.add(v)
-
 	probe, attempts := s.Probe()
 	v.Probe = probe
 	v.Events = append(v.Events, attempts...)
+}
 
+// conclude has the view judged, and adds what follows from the report and the one before it.
+func (s *Sampler) conclude(v, previous *view.View, late time.Duration) {
 	v.Report = s.judge.Judge(sample(v, late, s.draining.Load(), s.Audit(v)))
 	if previous != nil && previous.Report.State != v.Report.State {
 		s.transitions++
@@ -184,8 +194,6 @@ func (s *Sampler) tick(now time.Time, late time.Duration) {
 	s.history = appendPoint(s.history, v)
 	v.History = s.history
 	v.Health = health(v)
-	s.latest.Store(v)
-	s.Publish(v)
 }
 
 // starved is the least lateness of a tick that says that the process did not get to run.
