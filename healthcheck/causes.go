@@ -27,11 +27,7 @@ const (
 )
 
 // causes describes every cause once: the list, the runbooks' index and docs/health.md are made from it.
-var causes = [...]struct {
-	cause     Cause
-	meaning   string // the first sentence of its runbook
-	decidedBy string // the evidence for it, in Markdown
-}{
+var causes = catalogue[Cause]{
 	{CauseLeak,
 		"A connection is held, nothing has been asked of the server for the leak threshold (30 s), and nobody is waiting for an answer on it.",
 		"connections held past the threshold with nothing asked of the server, see [leaks](leaks.md); one is enough"},
@@ -86,25 +82,10 @@ var causes = [...]struct {
 }
 
 // Causes lists every cause that a report can name, in the order of their runbooks.
-var Causes = listCauses()
+var Causes = causes.names()
 
-func listCauses() []Cause {
-	list := make([]Cause, 0, len(causes))
-	for _, row := range causes {
-		list = append(list, row.cause)
-	}
-	return list
-}
-
-// Meaning says in one sentence what a cause means; it is empty for what is none.
-func (c Cause) Meaning() string {
-	for _, row := range causes {
-		if row.cause == c {
-			return row.meaning
-		}
-	}
-	return ""
-}
+// Meaning says in one sentence what a cause means. It is empty for an unknown one.
+func (c Cause) Meaning() string { return causes.meaning(c) }
 
 // Runbook is the URL of the page about the cause: how to see it, and what to do.
 func (c Cause) Runbook() string {

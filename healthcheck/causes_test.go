@@ -16,12 +16,12 @@ func TestGeneratedDocumentation_IsUpToDate(t *testing.T) {
 	evidence.WriteString("| cause | decided by |\n|---|---|\n")
 	index.WriteString("| cause | in one sentence |\n|---|---|\n")
 	for _, row := range causes {
-		fmt.Fprintf(&evidence, "| `%s` | %s |\n", row.cause, row.decidedBy)
-		fmt.Fprintf(&index, "| [`%[1]s`](%[1]s.md) | %[2]s |\n", row.cause, row.meaning)
+		fmt.Fprintf(&evidence, "| `%s` | %s |\n", row.name, row.decidedBy)
+		fmt.Fprintf(&index, "| [`%[1]s`](%[1]s.md) | %[2]s |\n", row.name, row.meaning)
 	}
 	notices.WriteString("| notice | in one sentence | raised by |\n|---|---|---|\n")
 	for _, row := range noticeKinds {
-		fmt.Fprintf(&notices, "| [`%[1]s`](runbooks/notices.md#%[1]s) | %[2]s | %[3]s |\n", row.kind, row.meaning, row.raisedBy)
+		fmt.Fprintf(&notices, "| [`%[1]s`](runbooks/notices.md#%[1]s) | %[2]s | %[3]s |\n", row.name, row.meaning, row.decidedBy)
 	}
 	docs.Generated(t, "../docs/health.md", "causes", evidence.String())
 	docs.Generated(t, "../docs/health.md", "notices", notices.String())

@@ -37,11 +37,7 @@ const (
 
 // noticeKinds describes every kind once, the most important first: the order of a report's notices, the list and docs/health.md
 // are made from it.
-var noticeKinds = [...]struct {
-	kind     NoticeKind
-	meaning  string // the first sentence of its section
-	raisedBy string // in Markdown
-}{
+var noticeKinds = catalogue[NoticeKind]{
 	{NoticeCachedPlan,
 		"Statements fail after a migration, since a plan that was prepared before it returns other columns now.",
 		"one error 0A000 of a cached plan within a minute"},
@@ -84,25 +80,10 @@ var noticeKinds = [...]struct {
 }
 
 // NoticeKinds lists every kind, the most important first.
-var NoticeKinds = listNoticeKinds()
+var NoticeKinds = noticeKinds.names()
 
-func listNoticeKinds() []NoticeKind {
-	list := make([]NoticeKind, 0, len(noticeKinds))
-	for _, row := range noticeKinds {
-		list = append(list, row.kind)
-	}
-	return list
-}
-
-// Meaning says in one sentence what a kind means; it is empty for what is none.
-func (k NoticeKind) Meaning() string {
-	for _, row := range noticeKinds {
-		if row.kind == k {
-			return row.meaning
-		}
-	}
-	return ""
-}
+// Meaning says in one sentence what a kind means. It is empty for an unknown one.
+func (k NoticeKind) Meaning() string { return noticeKinds.meaning(k) }
 
 // Runbook is the URL of the section about the kind.
 func (k NoticeKind) Runbook() string {

@@ -199,7 +199,7 @@ func (s *Sampler) conclude(v, previous *view.View, late time.Duration) {
 // starved is the least lateness of a tick that says that the process did not get to run.
 const starved = 500 * time.Millisecond
 
-// starvedFor is for how long the process did not get to run: nobody can have given a connection back meanwhile.
+// starvedFor is for how long the process did not run. No holder could give a connection back in that time.
 func (s *Sampler) starvedFor(late time.Duration) time.Duration {
 	if late < max(s.Interval, starved) {
 		return 0
